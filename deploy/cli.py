@@ -1,0 +1,29 @@
+"""The command `botpulse`: one command line over everything.
+
+Exit status 0 is fine, 1 a finding or a difference, 2 wrong use or configuration.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from schemas.errors import BotpulseError
+
+app = typer.Typer(
+    name="botpulse",
+    help="Botpulse: a paid Telegram bot's events become tiers, dashboards and an audit trail.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command line; errors meant for people end in one line and their exit status."""
+    try:
+        app()
+    except BotpulseError as error:
+        print(f"botpulse: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_status)

@@ -1,0 +1,48 @@
+"""The errors of Botpulse: every one says what happened, where, and what to do.
+
+    BotpulseError
+    ├── ConfigurationError   a setting, a missing topic, an unreachable service: exit status 2
+    ├── InvalidEvent         an input that the contract refuses: becomes a dead letter
+    └── ServiceStopped       a running service can't go on safely: exit status 1, a supervisor restarts it
+        └── FencedOut        another worker took over this worker's partitions
+"""
+
+from __future__ import annotations
+
+from schemas.reasons import Reason
+
+
+class BotpulseError(Exception):
+    """Base of all errors that are meant to be read by a person: one line, no traceback."""
+
+    exit_status = 1
+
+
+class ConfigurationError(BotpulseError):
+    """Something outside the code must be changed before this can run.
+
+    The message names the setting and says what to do.
+    """
+
+    exit_status = 2
+
+
+class InvalidEvent(BotpulseError):
+    """A record that the contract refuses.
+
+    `reason` is a value of the closed list of `schemas.reasons`, `detail` says which member and which limit;
+    it never quotes personal data.
+    """
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason.value}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class ServiceStopped(BotpulseError):
+    """A service met something it can't safely go on from; nothing unfinished was acknowledged."""
+
+
+class FencedOut(ServiceStopped):
+    """Another worker owns these partitions now; this one must write nothing more."""
