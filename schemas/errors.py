@@ -1,15 +1,15 @@
 """The errors of Botpulse: every one says what happened, where, and what to do.
 
-    BotpulseError
-    ├── ConfigurationError   a setting, a missing topic, an unreachable service: exit status 2
-    ├── InvalidEvent         an input that the contract refuses: becomes a dead letter
-    └── ServiceStopped       a running service can't go on safely: exit status 1, a supervisor restarts it
-        └── FencedOut        another worker took over this worker's partitions
+BotpulseError
+├── ConfigurationError   a setting, a missing topic, an unreachable service: exit status 2
+├── InvalidEvent         an input that the contract refuses: becomes a dead letter
+└── ServiceStopped       a running service can't go on safely: exit status 1, a supervisor restarts it
+    └── FencedOut        another worker took over this worker's partitions
 """
 
 from __future__ import annotations
 
-from schemas.reasons import Reason
+from .reasons import Reason
 
 
 class BotpulseError(Exception):
@@ -27,10 +27,10 @@ class ConfigurationError(BotpulseError):
     exit_status = 2
 
 
-class InvalidEvent(BotpulseError):
+class InvalidEvent(BotpulseError):  # noqa: N818
     """A record that the contract refuses.
 
-    `reason` is a value of the closed list of `schemas.reasons`, `detail` says which member and which limit;
+    `reason` is a value of the closed list of `reasons`, `detail` says which member and which limit;
     it never quotes personal data.
     """
 
@@ -40,7 +40,7 @@ class InvalidEvent(BotpulseError):
         self.detail = detail
 
 
-class ServiceStopped(BotpulseError):
+class ServiceStopped(BotpulseError):  # noqa: N818
     """A service met something it can't safely go on from; nothing unfinished was acknowledged."""
 
 

@@ -9,7 +9,7 @@ class Reason(StrEnum):
     """One value a cause; a letter's `dl-detail` says more."""
 
     SYNTAX = "syntax"
-    """Not UTF-8, not one JSON object, too deep, NaN or Infinity, NUL or a lone surrogate in a string, no value."""
+    """No value, not UTF-8, not one JSON object, too deep, NaN or Infinity, NUL or lone surrogate in a string."""
     TOO_LARGE = "too_large"
     """The value is larger than the contract allows."""
     ENVELOPE = "envelope"

@@ -1,0 +1,179 @@
+"""Each event once, for ever: what (source, id, time) has been applied, in memory for recent hours, in the table for all.
+
+A row an event in a unique index would be the dearest write of all. Instead one row a batch, partition and hour of the
+events' time holds their digests packed one after the other. An hour that is in memory is complete: it was read from the
+table after the partition was claimed, and only this worker has added to it since (any other writer's batch would have
+failed at the fence). So the hours may be read before the batch's transaction begins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Final, NamedTuple
+
+import asyncpg
+
+from projections import sql
+from projections.batch import Arrival
+from projections.checkpoints import DIGEST_BYTES
+from schemas.codec import event_identity
+
+CAPACITY: Final = 500_000
+"""Digests kept in memory, about 60 MB: some days of a busy bot."""
+HOURS_A_QUERY: Final = 64
+"""Bounds what one read brings into memory, however many old hours a batch of late events touches."""
+
+
+class Hour(NamedTuple):
+    """An hour of event time in one partition; `number` counts hours since 1970."""
+
+    partition: int
+    number: int
+
+    @property
+    def start(self) -> datetime:
+        """The hour's beginning, UTC."""
+        return datetime.fromtimestamp(self.number * 3600, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """A batch's events, each seen for the first time, and how many were not, a partition."""
+
+    arrivals: list[Arrival]
+    digests: dict[int, bytes]
+    """By position in `arrivals`."""
+    duplicates: dict[int, int]
+
+
+def identity_digest(source: str, event_id: str, time: datetime) -> bytes:
+    """Return 16 bytes for an event's identity. The encoding is stored for ever: lengths first, then the UTF-8 text,
+    the time as whole microseconds since 1970."""
+    origin, name = source.encode(), event_id.encode()
+    microseconds = int(time.timestamp()) * 1_000_000 + time.microsecond
+    text = b"%d:%d:%d:%b%b" % (len(origin), len(name), microseconds, origin, name)
+    return hashlib.blake2b(text, digest_size=DIGEST_BYTES).digest()
+
+
+class AppliedEvents:
+    """The memory of one worker; belongs to the partitions it has claimed."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._hours: OrderedDict[Hour, set[bytes]] = OrderedDict()
+        self._held = 0
+
+    def forget(self) -> None:
+        """Drop everything: partitions were revoked, or another writer may have written since."""
+        self._hours.clear()
+        self._held = 0
+
+    async def sift(self, connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Sifted:
+        """Separate first arrivals from duplicates, of earlier batches and within this one. Changes no table.
+
+        All arrivals are of the events topic, in the order of the log within each partition.
+        """
+        hours: defaultdict[Hour, list[int]] = defaultdict(list)
+        digests: list[bytes] = []
+        for index, arrival in enumerate(arrivals):
+            source, event_id, time = event_identity(arrival.event)
+            digests.append(identity_digest(source, event_id, time))
+            hours[Hour(arrival.partition, int(time.timestamp()) // 3600)].append(index)
+
+        repeated: set[int] = set()
+        known = [hour for hour in hours if hour in self._hours]
+        for hour in known:
+            self._hours.move_to_end(hour)
+            _mark(repeated, hours[hour], digests, self._hours[hour])
+        missing = iter([hour for hour in hours if hour not in self._hours])
+        while chunk := list(islice(missing, HOURS_A_QUERY)):
+            for hour, applied in (await _read(connection, chunk)).items():
+                _mark(repeated, hours[hour], digests, applied)
+                self._keep(hour, applied)
+
+        duplicates: defaultdict[int, int] = defaultdict(int)
+        for index in repeated:
+            duplicates[arrivals[index].partition] += 1
+        first = [index for index in range(len(arrivals)) if index not in repeated]
+        return Sifted(
+            [arrivals[index] for index in first],
+            {position: digests[index] for position, index in enumerate(first)},
+            dict(duplicates),
+        )
+
+    def committed(self, rows: Mapping[Hour, tuple[int, bytes]]) -> None:
+        """Add what a batch has written, after its commit; an hour that is not in memory is read when it is needed."""
+        for hour, (_, packed) in rows.items():
+            if (applied := self._hours.get(hour)) is not None:
+                before = len(applied)
+                applied.update(_unpack(packed))
+                self._held += len(applied) - before
+        self._shrink()
+
+    def _keep(self, hour: Hour, applied: set[bytes]) -> None:
+        self._hours[hour] = applied
+        self._held += len(applied)
+        self._shrink()
+
+    def _shrink(self) -> None:
+        while self._held > self._capacity:
+            _, dropped = self._hours.popitem(last=False)
+            self._held -= len(dropped)
+
+
+def pack(arrivals: Sequence[Arrival], digests: Mapping[int, bytes]) -> dict[Hour, tuple[int, bytes]]:
+    """Return the rows of a batch: by partition and hour the offset of the first event and the packed digests."""
+    rows: dict[Hour, tuple[int, bytearray]] = {}
+    for position, digest in digests.items():
+        arrival = arrivals[position]
+        hour = Hour(arrival.partition, int(arrival.event.time.timestamp()) // 3600)
+        row = rows.get(hour)
+        if row is None:
+            rows[hour] = (arrival.offset, bytearray(digest))
+        else:
+            row[1].extend(digest)
+    return {hour: (offset, bytes(packed)) for hour, (offset, packed) in rows.items()}
+
+
+async def remember(connection: asyncpg.Connection, rows: Mapping[Hour, tuple[int, bytes]]) -> None:
+    """Write a batch's rows, inside its transaction."""
+    if rows:
+        await connection.execute(
+            sql.query("applied", "remember_digests"),
+            [hour.partition for hour in rows],
+            [hour.start for hour in rows],
+            [offset for offset, _ in rows.values()],
+            [packed for _, packed in rows.values()],
+        )
+
+
+async def _read(connection: asyncpg.Connection, hours: Sequence[Hour]) -> dict[Hour, set[bytes]]:
+    found: dict[Hour, set[bytes]] = {hour: set() for hour in hours}
+    rows = await connection.fetch(
+        sql.query("applied", "digests_of_hours"),
+        [hour.partition for hour in hours],
+        [hour.start for hour in hours],
+    )
+    for row in rows:
+        found[Hour(row["partition"], int(row["hour"].timestamp()) // 3600)].update(_unpack(row["digests"]))
+    return found
+
+
+def _unpack(packed: bytes) -> Iterable[bytes]:
+    return (packed[at : at + DIGEST_BYTES] for at in range(0, len(packed), DIGEST_BYTES))
+
+
+def _mark(repeated: set[int], indices: Sequence[int], digests: Sequence[bytes], applied: set[bytes]) -> None:
+    """Mark the events whose digest was applied before, or earlier in the same batch."""
+    fresh: set[bytes] = set()
+    for index in indices:
+        digest = digests[index]
+        if digest in applied or digest in fresh:
+            repeated.add(index)
+        else:
+            fresh.add(digest)

@@ -1,0 +1,38 @@
+"""What the runner hands to the projections, and what it gets back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import asyncpg
+
+from schemas.events import Event, TierChanged
+
+
+class Arrival(NamedTuple):
+    """A valid event, seen for the first time, with its place in the log."""
+
+    event: Event | TierChanged
+    topic: str
+    partition: int
+    offset: int
+    appended_at: datetime
+    """The broker's time of the record, aware, UTC."""
+
+
+class Applied(NamedTuple):
+    """What the projections did with a batch, beyond the rows."""
+
+    conflicts: int = 0
+    """Facts whose business identity is known with another amount: skipped (streams writes their letters)."""
+
+
+Apply = Callable[[asyncpg.Connection, Sequence[Arrival]], Awaitable[Applied]]
+"""Folds a batch into rows, inside the caller's open transaction.
+
+Arrivals of one partition come in the order of the log; between partitions and topics there is no order. A batch may be
+split anywhere: applying its halves one after the other gives the same rows. Raises asyncpg's errors as they are; the
+runner tells a row that the database refused from a database that is away.
+"""

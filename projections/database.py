@@ -1,0 +1,144 @@
+"""Connections to Postgres, and what its errors mean for a writer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from schemas.errors import ConfigurationError
+
+SCHEMA: Final = "botpulse"
+CONNECT_SECONDS: Final = 5.0
+"""One attempt to connect."""
+COMMAND_SECONDS: Final = 30.0
+"""One statement; past it the connection counts as lost."""
+
+_AWAY: Final[tuple[type[BaseException], ...]] = (
+    OSError,  # refused, reset, unreachable, TimeoutError
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # terminated, shutting down, starting up
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full
+    asyncpg.TransactionRollbackError,  # deadlock, serialization failure
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,  # this process was frozen inside a batch
+    asyncpg.ReadOnlySQLTransactionError,  # still connected to what a failover has made a standby
+    asyncpg.InvalidAuthorizationSpecificationError,  # while the service runs: a password in rotation
+    asyncpg.InvalidCatalogNameError,  # while the service runs: a database being restored
+)
+
+_REFUSED: Final[tuple[type[BaseException], ...]] = (
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.DataError,
+    asyncpg.ProgramLimitExceededError,
+)
+
+
+def is_away(error: BaseException, connection: asyncpg.Connection | None) -> bool:
+    """Whether the error says nothing about the rows: connecting anew and trying again is right."""
+    if isinstance(error, _AWAY):
+        return True
+    # asyncpg's own errors name both a closed connection and our misuse of an open one.
+    closed = connection is None or connection.is_closed()
+    return isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError) and closed
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the error is about a row: the same batch would be refused again."""
+    if isinstance(error, _REFUSED):
+        return True
+    # A value that asyncpg can't send as the column's type.
+    return isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
+
+
+def describe_refusal(error: BaseException) -> str:
+    """Say what was refused without quoting the row: it may hold personal data."""
+    state = getattr(error, "sqlstate", None) or "client"
+    parts = [type(error).__name__.removesuffix("Error"), f"sqlstate {state}"]
+    for attribute in ("table_name", "column_name", "constraint_name"):
+        if value := getattr(error, attribute, None):
+            parts.append(f"{attribute.removesuffix('_name')} {value}")
+    return ", ".join(parts)
+
+
+async def open_connection(
+    database_url: str,
+    *,
+    application_name: str,
+    lock_timeout_ms: int,
+    idle_in_transaction_ms: int = 0,
+) -> asyncpg.Connection:
+    """Connect once with the session settings of this package; raises asyncpg's errors and OSError as they are."""
+    return await asyncpg.connect(
+        database_url,
+        timeout=CONNECT_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        server_settings={
+            "application_name": application_name,
+            "search_path": SCHEMA,
+            "timezone": "UTC",
+            "lock_timeout": str(lock_timeout_ms),
+            "idle_in_transaction_session_timeout": str(idle_in_transaction_ms),
+            # Compiling a statement costs more than a batch takes.
+            "jit": "off",
+        },
+    )
+
+
+async def connect(
+    database_url: str,
+    setting: str,
+    *,
+    application_name: str,
+    lock_timeout_ms: int,
+    idle_in_transaction_ms: int = 0,
+    patience_seconds: float = 0.0,
+) -> asyncpg.Connection:
+    """Connect at the start of a program, trying again for `patience_seconds` while nobody answers.
+
+    Raises ConfigurationError, one line that names `setting` and never the password.
+    """
+    deadline = time.monotonic() + patience_seconds
+    where = _place(database_url)
+    while True:
+        try:
+            return await open_connection(
+                database_url,
+                application_name=application_name,
+                lock_timeout_ms=lock_timeout_ms,
+                idle_in_transaction_ms=idle_in_transaction_ms,
+            )
+        except asyncpg.InvalidAuthorizationSpecificationError:
+            raise ConfigurationError(
+                f"{setting}: Postgres at {where} refused the user or the password; correct them in {setting}"
+            ) from None
+        except asyncpg.InvalidCatalogNameError:
+            raise ConfigurationError(
+                f"{setting}: Postgres at {where} has no such database; create it or correct {setting}"
+            ) from None
+        except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
+            if time.monotonic() >= deadline:
+                reason = str(error) or "no answer in time"
+                raise ConfigurationError(
+                    f"{setting}: no Postgres answers at {where} ({_one_line(reason)}); start it (for the local stack: "
+                    f"botpulse up) or correct {setting}"
+                ) from None
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+            raise ConfigurationError(f"{setting}: can't connect to {where}: {_one_line(str(error))}") from None
+        await asyncio.sleep(0.5)
+
+
+def _place(database_url: str) -> str:
+    """Host, port and database of a URL, for a message; never user or password."""
+    try:
+        parts = urlsplit(database_url)
+        return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+    except ValueError:
+        return "an unreadable address"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,57 @@
+"""A batch, sorted out by event class in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from heapq import merge
+from typing import Any, NamedTuple
+
+from projections.batch import Arrival
+from schemas.envelope import Envelope, UserEvent
+
+
+class Entry(NamedTuple):
+    """An event of the batch. `position` orders the entries of a batch as the log has them."""
+
+    position: int
+    telegram_id: int
+    event: Any
+    arrival: Arrival
+
+
+class Journal:
+    """The batch's events about users by class, and `users`: everyone an event is about."""
+
+    def __init__(self, arrivals: Iterable[Arrival]) -> None:
+        by_class: dict[type[Envelope], list[Entry]] = {}
+        users: set[int] = set()
+        for position, arrival in enumerate(arrivals):
+            event = arrival.event
+            if not isinstance(event, UserEvent):
+                continue
+            telegram_id = event.telegram_id
+            users.add(telegram_id)
+            entry = Entry(position, telegram_id, event, arrival)
+            try:
+                by_class[type(event)].append(entry)
+            except KeyError:
+                by_class[type(event)] = [entry]
+        self._by_class = by_class
+        self.users = users
+
+    def of(self, *classes: type[Envelope]) -> Sequence[Entry]:
+        """Return the entries of these event classes in the order of the log."""
+        groups = [self._by_class[event_class] for event_class in classes if event_class in self._by_class]
+        if len(groups) == 1:
+            return groups[0]
+        return list(merge(*groups, key=_position))
+
+
+def _position(entry: Entry) -> int:
+    return entry.position
+
+
+def order_of(event: Envelope) -> tuple[datetime, str, str]:
+    """Return (time, source, id): of several facts with one identity the smallest supplies the fields."""
+    return (event.time, event.source, event.id)

@@ -1,0 +1,1 @@
+"""Money: which facts count, once each, and what they make of a charge."""

@@ -1,0 +1,57 @@
+-- Positions of the projections in the log. Every statement touches its rows in one transaction of its own, except
+-- `advance`, which is the first statement of a batch.
+
+-- name: claim
+-- Makes this backend the owner of one partition: the epoch goes up by one, so that every older writer's `advance`
+-- finds nothing. Waits while the owner before has a batch open.
+INSERT INTO botpulse.checkpoints AS c
+    (topic, partition, epoch, next_offset, owner, backend_pid, backend_start, claimed_at, moved_at)
+SELECT $1::text, $2::integer, 1, 0, $3::text, a.pid, a.backend_start, clock_timestamp(), clock_timestamp()
+FROM pg_stat_activity AS a
+WHERE a.pid = pg_backend_pid()
+ON CONFLICT (topic, partition) DO UPDATE SET
+    epoch = c.epoch + 1,
+    owner = excluded.owner,
+    backend_pid = excluded.backend_pid,
+    backend_start = excluded.backend_start,
+    claimed_at = excluded.claimed_at
+RETURNING c.epoch, c.next_offset, c.last_offset, c.record_digest;
+
+-- name: renew
+-- After a lost connection: the same owner goes on with a new backend, if nobody has claimed the partition since. Waits
+-- while the lost backend still has a batch open, so that the offset it returns is final.
+UPDATE botpulse.checkpoints AS c SET
+    backend_pid = a.pid,
+    backend_start = a.backend_start
+FROM pg_stat_activity AS a
+WHERE a.pid = pg_backend_pid() AND c.topic = $1 AND c.partition = $2 AND c.epoch = $3
+RETURNING c.next_offset;
+
+-- name: terminate_owner
+-- Ends the backend of the recorded owner: it is frozen or cut off, and holds the partition's row.
+SELECT pg_terminate_backend(a.pid)
+FROM botpulse.checkpoints AS c
+JOIN pg_stat_activity AS a ON a.pid = c.backend_pid AND a.backend_start = c.backend_start
+WHERE c.topic = $1 AND c.partition = $2 AND a.pid <> pg_backend_pid();
+
+-- name: advance
+-- The fence, first statement of every batch: moves all partitions of the batch, each only if the epoch and the offset are
+-- still the writer's. Fewer rows than asked means that another writer took over.
+UPDATE botpulse.checkpoints AS c SET
+    next_offset = b.next_offset,
+    last_offset = coalesce(b.last_offset, c.last_offset),
+    record_digest = coalesce(b.record_digest, c.record_digest),
+    last_appended_at = coalesce(b.last_appended_at, c.last_appended_at),
+    events_applied = c.events_applied + b.events_applied,
+    duplicates = c.duplicates + b.duplicates,
+    invalid = c.invalid + b.invalid,
+    moved_at = clock_timestamp()
+FROM unnest(
+    $1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[], $8::timestamptz[],
+    $9::bigint[], $10::bigint[], $11::bigint[]
+) AS b (
+    topic, partition, epoch, expected_offset, next_offset, last_offset, record_digest, last_appended_at,
+    events_applied, duplicates, invalid
+)
+WHERE c.topic = b.topic AND c.partition = b.partition AND c.epoch = b.epoch AND c.next_offset = b.expected_offset
+RETURNING c.topic, c.partition;

@@ -1,0 +1,33 @@
+-- Events whose rows the database refused.
+
+-- name: open_refusals
+-- How many refused events nobody has dealt with yet.
+SELECT count(*) FROM botpulse.refused_events WHERE state = 'open';
+
+-- name: record_refusals
+-- Keeps what was refused and why.
+INSERT INTO botpulse.refused_events (topic, partition, log_offset, reason, detail, appended_at)
+SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[]);
+
+-- name: count_refusals
+-- Moves refused events of the batch from the count of applied to the count of refused ones.
+UPDATE botpulse.checkpoints AS c SET
+    events_applied = c.events_applied - r.refused,
+    refused = c.refused + r.refused
+FROM (
+    SELECT topic, partition, count(*) AS refused
+    FROM unnest($1::text[], $2::integer[]) AS refused (topic, partition)
+    GROUP BY topic, partition
+) AS r
+WHERE c.topic = r.topic AND c.partition = r.partition;
+
+-- name: close_redriven
+-- Copies of refused events were applied: nothing is left to do about their originals.
+UPDATE botpulse.refused_events AS r SET state = 'redriven'
+FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS copied (topic, partition, log_offset)
+WHERE r.topic = copied.topic AND r.partition = copied.partition AND r.log_offset = copied.log_offset
+    AND r.state = 'open';
+
+-- name: constraints_now
+-- Deferred constraints are checked here rather than at the commit, where no single event could be told apart any more.
+SET CONSTRAINTS ALL IMMEDIATE;

@@ -1,0 +1,160 @@
+"""Bytes to events and back: the one rule of what is valid, for every reader and every writer.
+
+The rule is a function of the record alone: key, value, headers, partition, broker timestamp. Of several
+faults the first in this order is named: headers, no value, size, syntax, type, the other members of the
+envelope, data, key, partition, `time` against the broker's, limits.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final, Generic, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from .envelope import Envelope
+from .errors import InvalidEvent
+from .events import BotEvent, Event, TierChanged
+from .headers import USUAL_HEADERS, check_headers
+from .limits import CHECKS, CURRENT_LIMITS, Limits, check_limits, limits_at
+from .partitioner import partition_of
+from .reasons import Reason
+from .records import CONTENT_TYPE_HEADER, LogRecord
+from .refusals import refusal
+from .syntax import check_syntax, is_plain
+
+__all__ = [
+    "CONTENT_TYPE_HEADER",
+    "Decoder",
+    "LogRecord",
+    "TierChangeDecoder",
+    "decode_tier_change",
+    "encode",
+    "event_identity",
+    "key_of",
+]
+
+AHEAD: Final = timedelta(hours=24)
+"""How far `time` may be after the broker's timestamp."""
+
+_REQUIRED: Final = frozenset({"specversion", "type"})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
+_PLACES_KEPT: Final = 1 << 16
+"""Subjects whose key and partition a decoder remembers: some 20 MB at most."""
+
+_EVENTS: Final[TypeAdapter[BotEvent]] = TypeAdapter(Event)
+_TIER_CHANGES: Final[TypeAdapter[TierChanged]] = TypeAdapter(TierChanged)
+
+E = TypeVar("E", bound=Envelope)
+
+
+def _latest_time(timestamp: int) -> datetime:
+    """Return the latest `time` allowed at a broker timestamp; any 64-bit timestamp has one."""
+    try:
+        return _EPOCH + timedelta(milliseconds=timestamp) + AHEAD
+    except OverflowError:
+        return _LAST if timestamp > 0 else _EPOCH
+
+
+class _RecordDecoder(Generic[E]):
+    """Decodes the records of one topic with `partition_count` partitions (None: any partition is right)."""
+
+    def __init__(self, adapter: TypeAdapter[E], partition_count: int | None) -> None:
+        if partition_count is not None and partition_count < 1:
+            raise ValueError("a topic has at least one partition")
+        self._validate = adapter.validator.validate_json
+
+        @lru_cache(_PLACES_KEPT)
+        def place(subject: str) -> tuple[bytes, int | None]:
+            key = subject.encode()
+            return key, None if partition_count is None else partition_of(key, partition_count)
+
+        self._place = place
+        # Brokers stamp whole batches: what follows from a timestamp is worked out once for all of them.
+        self._moment: tuple[int, datetime, Limits] = (0, _latest_time(0), limits_at(0))
+
+    def decode(self, record: LogRecord) -> E:
+        """Return the record's event. Raises InvalidEvent, and nothing else, where the rule is broken."""
+        headers = record.headers
+        if headers and headers != USUAL_HEADERS:
+            check_headers(headers)
+        value = record.value
+        if value is None:
+            raise InvalidEvent(Reason.SYNTAX, "the record has no value")
+        if not is_plain(value):
+            check_syntax(value)
+        try:
+            event = cast(E, self._validate(value))
+        except ValidationError as error:
+            check_syntax(value)  # being plain proves nothing for a value that is no event
+            raise refusal(error, value) from None
+        # The defaults are for events built in Python; on the wire both members are required.
+        if not event.__pydantic_fields_set__ >= _REQUIRED:
+            raise InvalidEvent(Reason.ENVELOPE, "specversion or type is missing")
+        key, partition = self._place(event.subject)
+        if record.key != key:
+            raise InvalidEvent(Reason.KEY, "the key is not the subject")
+        if partition is not None and record.partition != partition:
+            raise InvalidEvent(Reason.PARTITION, f"the key belongs on partition {partition}")
+        timestamp = record.timestamp
+        known, latest, limits = self._moment
+        if timestamp != known:
+            latest, limits = _latest_time(timestamp), limits_at(timestamp)
+            self._moment = (timestamp, latest, limits)
+        if event.time > latest:
+            raise InvalidEvent(Reason.TIME, "time is more than 24 h after the broker's timestamp")
+        check = CHECKS.get(event.__class__)
+        if check is not None:
+            check(event, limits)
+        return event
+
+
+class Decoder(_RecordDecoder[BotEvent]):
+    """Decodes the bot's events, on a topic with `partition_count` partitions."""
+
+    def __init__(self, partition_count: int) -> None:
+        super().__init__(_EVENTS, partition_count)
+
+
+class TierChangeDecoder(_RecordDecoder[TierChanged]):
+    """Decodes tier changes, on a topic with `partition_count` partitions (None: any partition is right)."""
+
+    def __init__(self, partition_count: int | None = None) -> None:
+        super().__init__(_TIER_CHANGES, partition_count)
+
+
+_any_partition: Final = TierChangeDecoder()
+
+
+def decode_tier_change(record: LogRecord) -> TierChanged:
+    """Return the record's tier change, wherever it lies. Raises InvalidEvent."""
+    return _any_partition.decode(record)
+
+
+def encode(event: Envelope) -> bytes:
+    """Return the event's value on the log: members that were not set are left out, nulls that were set stay.
+
+    The result is what a decoder takes. Raises InvalidEvent for a number beyond the newest limits, and for
+    text that the syntax forbids.
+    """
+    check_limits(event, CURRENT_LIMITS)
+    # Both have one possible value; set or not, they belong on the wire.
+    event.model_fields_set.update(_REQUIRED)
+    try:
+        value = event.__pydantic_serializer__.to_json(event, exclude_unset=True)
+    except ValueError:
+        raise InvalidEvent(Reason.SYNTAX, "a string that UTF-8 can't carry") from None
+    check_syntax(value)
+    return value
+
+
+def key_of(event: Envelope) -> bytes:
+    """Return the record key of the event: its subject."""
+    return event.subject.encode()
+
+
+def event_identity(event: Envelope) -> tuple[str, str, datetime]:
+    """Return what makes the event the same event wherever it appears: source, id, time."""
+    return event.source, event.id, event.time

@@ -1,0 +1,86 @@
+"""`python -m streams`: one worker of the stream service, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+import uvloop
+from prometheus_client import CollectorRegistry, start_http_server
+
+from schemas.errors import BotpulseError
+
+from .metrics import Metrics
+from .preflight import check_topics
+from .settings import Settings, claim_instance_id
+from .worker import Worker
+
+STOP_SECONDS = 10.0
+log = logging.getLogger("streams")
+
+
+def main() -> None:
+    """Run the service. Exit status 0 after a signal, 1 when it could not go on, 2 for a wrong configuration."""
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    log.setLevel(logging.INFO)
+    try:
+        settings = Settings.from_environment()
+        uvloop.run(_run(settings))
+    except BotpulseError as error:
+        _say(f"botpulse streams: {error}")
+        sys.exit(error.exit_status)
+
+
+async def _run(settings: Settings) -> None:
+    partition_count = await check_topics(settings)
+    instance_id = settings.instance_id or claim_instance_id(settings.topics.streams_group)
+    registry = CollectorRegistry()
+    worker = Worker(
+        settings,
+        instance_id=instance_id,
+        partition_count=partition_count,
+        metrics=Metrics(registry),
+        failed=_die,
+    )
+    if settings.http_port:
+        start_http_server(settings.http_port, addr="127.0.0.1", registry=registry)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    log.info("starting as %s on %d partitions", instance_id, partition_count)
+    await worker.start()
+    log.info("at work")
+    while not stop.is_set():
+        # Faust's services report a crash by ending this wait.
+        await worker.app.wait(stop.wait())
+        if worker.app.crash_reason is not None:
+            _die(worker.app.crash_reason)
+    log.info("stopping")
+    async with asyncio.timeout(STOP_SECONDS):
+        await worker.stop()
+    log.info("stopped")
+
+
+def _die(error: BaseException) -> None:
+    """End at once, with nothing more written or acknowledged: a supervisor's restart carries on from the log."""
+    if isinstance(error, BotpulseError):
+        status = error.exit_status
+    else:
+        status = 1
+        logging.getLogger("streams").error("unexpected error", exc_info=error)
+    _say(f"botpulse streams: {error}")
+    logging.shutdown()
+    os._exit(status)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

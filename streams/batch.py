@@ -1,0 +1,91 @@
+"""One fetched batch of one partition: records in, everything to be written out. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from schemas import dead_letters
+from schemas import events as ev
+from schemas.codec import CONTENT_TYPE_HEADER, Decoder, LogRecord, encode
+from schemas.errors import InvalidEvent
+from schemas.tiers import RULES_BY_VERSION, tier_change_id
+
+from .fold import TierDecision, UserFold
+from .state import PartitionState
+from .transport import OutgoingRecord
+
+STAGE: Final = "streams"
+SOURCE = "botpulse:/streams"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a batch leads to. Aggregates and entries come from the state once the rest is acknowledged."""
+
+    letters: list[OutgoingRecord] = field(default_factory=list)
+    tier_changes: list[OutgoingRecord] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+    moves: Counter[tuple[str, str]] = field(default_factory=Counter)
+    folded: int = 0
+    repeated: int = 0
+
+
+def fold_batch(records: Sequence[LogRecord], decoder: Decoder, state: PartitionState) -> Outcome:
+    """Decode and fold the records in log order.
+
+    Records up to a user's applied position are skipped: they were folded before a crash. Refused ones become letters.
+    """
+    outcome = Outcome()
+    folds: dict[bytes, UserFold] = {}
+    for record in records:
+        try:
+            event = decoder.decode(record)
+            key = record.key
+            assert key is not None  # the decoder compared it with the subject
+            fold = folds.get(key)
+            if fold is None:
+                if isinstance(event, ev.ContentPublished | ev.ContentChanged):
+                    continue  # about a content item, not a user
+                fold = folds[key] = UserFold(event.subject, state.user(key), state)
+            if record.offset <= fold.user.applied:
+                outcome.repeated += 1
+                continue
+            decision = fold.apply(event, record.offset, record.timestamp)
+        except InvalidEvent as refusal:
+            outcome.letters.append(OutgoingRecord(*dead_letters.letter(record, refusal.reason, refusal.detail, STAGE)))
+            outcome.refused[refusal.reason.value] += 1
+            continue
+        outcome.folded += 1
+        if decision is not None:
+            outcome.tier_changes.append(_tier_change(event, record, decision, fold.user.rules))
+            outcome.moves[decision.previous, decision.current] += 1
+    return outcome
+
+
+def _tier_change(event: ev.Event, record: LogRecord, decision: TierDecision, rules_version: int) -> OutgoingRecord:
+    """The tier change as a record: a function of the causing record and the rules, so that it repeats alike."""
+    rules = RULES_BY_VERSION[rules_version]
+    change = ev.TierChanged.model_validate(
+        {
+            "id": tier_change_id(int(event.subject), event.source, event.id, rules_version),
+            "source": SOURCE,
+            "subject": event.subject,
+            "time": datetime.fromtimestamp(record.timestamp // 1000, UTC).replace(
+                microsecond=record.timestamp % 1000 * 1000
+            ),
+            "data": {
+                "previous": decision.previous,
+                "current": decision.current,
+                "purchases": decision.purchases,
+                "spent_cents": decision.spent_cents,
+                "benefits": rules.benefits_of(decision.current),
+                "rules_version": rules_version,
+                "caused_by": {"source": event.source, "id": event.id},
+            },
+        }
+    )
+    return OutgoingRecord(event.subject.encode(), encode(change), [CONTENT_TYPE_HEADER])

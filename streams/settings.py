@@ -1,0 +1,69 @@
+"""Settings of the stream service, read once from the environment."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.errors import ConfigurationError
+from schemas.topics import Topics
+
+
+class Settings(BaseSettings):
+    """Every setting with its meaning; the environment name is in `validation_alias`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    bootstrap_servers: str = Field(validation_alias="KAFKA_BOOTSTRAP_SERVERS", min_length=1)
+    """host:port of one or more brokers, separated by commas."""
+    topic_prefix: str = Field(default="", validation_alias="BOTPULSE_TOPIC_PREFIX")
+    """Put before every topic and group name."""
+    session_timeout_seconds: float = Field(default=10.0, ge=1.0, validation_alias="STREAMS_SESSION_TIMEOUT_SECONDS")
+    """A worker that is silent for longer has lost its partitions, and exits before it writes anything more."""
+    instance_id: str | None = Field(default=None, validation_alias="STREAMS_INSTANCE_ID")
+    """The worker's name in its group, the same after a restart; by default host name and a slot of this host."""
+    http_port: int = Field(default=0, ge=0, le=65535, validation_alias="STREAMS_HTTP_PORT")
+    """Where /metrics is served on loopback; 0 serves nothing."""
+
+    @property
+    def topics(self) -> Topics:
+        """The topic names of this installation."""
+        return Topics(self.topic_prefix)
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Read the environment; raises ConfigurationError naming the setting."""
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise ConfigurationError(
+                f"setting {problems} (for the local stack: botpulse up, then export $(botpulse env))"
+            ) from None
+
+
+def claim_instance_id(group: str) -> str:
+    """Return `<host>-<slot>`: the first slot of this host that no living worker of the group holds.
+
+    The slot is a locked file that stays open until the process ends, however it ends. A worker that is restarted
+    after a kill gets the slot of the one before, and the broker gives it the same partitions at once instead of
+    waiting for the dead member's session to end.
+    """
+    folder = Path(tempfile.gettempdir()) / f"botpulse-slots-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    slot = 0
+    while True:
+        descriptor = os.open(folder / f"{group}-{slot}", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            slot += 1
+        else:
+            return f"{socket.gethostname()}-{slot}"

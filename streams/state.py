@@ -1,0 +1,117 @@
+"""One partition's state in memory: aggregates and ledger entries, kept as bytes until an event touches them."""
+
+from __future__ import annotations
+
+from . import aggregate, ledger
+from .aggregate import UserAggregate
+from .ledger import Entry
+
+DECODED_AGGREGATES = 4_000
+DECODED_ENTRIES = 8_000
+"""How many decoded values a partition keeps for the next batch; the rest is decoded again when it is touched."""
+
+
+class PartitionState:
+    """Aggregates and entries of one partition's users.
+
+    `merge_*` take records read back from the changelog topics; `user`, `entry` and `touch` serve the fold; `changes`
+    gives the records that make the fold durable, and `stored` keeps them once they are acknowledged.
+    """
+
+    def __init__(self) -> None:
+        self.greatest_applied = -1
+        self._users: dict[bytes, bytes] = {}
+        self._entries: dict[bytes, bytes] = {}
+        self._decoded_users: dict[bytes, UserAggregate] = {}
+        self._decoded_entries: dict[bytes, Entry] = {}
+        self._touched_users: set[bytes] = set()
+        self._touched_entries: set[bytes] = set()
+        self._outdated_users: set[bytes] = set()
+        self._outdated_entries: set[bytes] = set()
+
+    def __len__(self) -> int:
+        return len(self._users)
+
+    # -- reading the changelog back
+
+    def merge_user(self, key: bytes, value: bytes) -> None:
+        """Keep, of a user's records, the one with the highest applied position.
+
+        The last one may be older: a worker that was frozen and came back can have written it over a newer one.
+        """
+        applied = aggregate.applied_of(value)
+        known = self._users.get(key)
+        if known is not None and aggregate.applied_of(known) > applied:
+            self._outdated_users.add(key)
+            return
+        self._outdated_users.discard(key)
+        self._users[key] = value
+        self._decoded_users.pop(key, None)
+        self.greatest_applied = max(self.greatest_applied, applied)
+
+    def merge_entry(self, key: bytes, value: bytes) -> None:
+        """Keep every version that any of an entry's records holds; which one counts, its aggregate says."""
+        known = self._entries.get(key)
+        if known is None or known == value:
+            self._entries[key] = value
+            return
+        self._decoded_entries.pop(key, None)
+        merged = ledger.decode(key, value)
+        if merged.merge(ledger.decode(key, known)):
+            self._outdated_entries.add(key)
+        else:
+            self._outdated_entries.discard(key)
+        self._entries[key] = merged.encode()
+
+    def outdated(self) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:
+        """Aggregates and entries whose last record in the log lacks something known here: to be written again."""
+        users = [(key, self._users[key]) for key in self._outdated_users]
+        entries = [(key, self._entries[key]) for key in self._outdated_entries]
+        self._outdated_users.clear()
+        self._outdated_entries.clear()
+        return users, entries
+
+    # -- folding
+
+    def user(self, key: bytes) -> UserAggregate:
+        """The user's aggregate, a new one for a user never seen; it will be among the changes."""
+        self._touched_users.add(key)
+        user = self._decoded_users.get(key)
+        if user is None:
+            value = self._users.get(key)
+            user = aggregate.decode(value) if value is not None else UserAggregate()
+            self._decoded_users[key] = user
+        return user
+
+    def entry(self, key: bytes, kind: str, applied: int) -> Entry:
+        """The entry as an aggregate that has applied up to `applied` knows it."""
+        entry = self._decoded_entries.get(key)
+        if entry is None:
+            value = self._entries.get(key)
+            entry = ledger.decode(key, value) if value is not None else Entry(kind)
+            entry.forget_after(applied)
+            self._decoded_entries[key] = entry
+        return entry
+
+    def touch(self, key: bytes) -> None:
+        """The entry will be among the changes."""
+        self._touched_entries.add(key)
+
+    # -- making it durable
+
+    def changes(self) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:
+        """The new values of all touched aggregates and entries since the last call of `stored`."""
+        users = [(key, self._decoded_users[key].encode()) for key in self._touched_users]
+        entries = [(key, self._decoded_entries[key].encode()) for key in self._touched_entries]
+        return users, entries
+
+    def stored(self, users: list[tuple[bytes, bytes]], entries: list[tuple[bytes, bytes]]) -> None:
+        """The changes are acknowledged: keep them as bytes, and of the decoded ones only a bounded number."""
+        self._users.update(users)
+        self._entries.update(entries)
+        self._touched_users.clear()
+        self._touched_entries.clear()
+        if len(self._decoded_users) > DECODED_AGGREGATES:
+            self._decoded_users.clear()
+        if len(self._decoded_entries) > DECODED_ENTRIES:
+            self._decoded_entries.clear()

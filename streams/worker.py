@@ -1,0 +1,167 @@
+"""The composition root of the stream service: settings in, a Faust app with its lanes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import faust
+from faust.types import TP, Message
+
+from schemas.codec import Decoder
+from schemas.topics import Topics
+
+from .lane import Lane
+from .liveness import Liveness
+from .metrics import Metrics
+from .restore import Restorer
+from .settings import Settings
+from .transport import BatchConsumer, BatchProducer, BatchSchema, BatchTransport
+
+COMMIT_SECONDS = 0.25
+MAX_BATCH_RECORDS = 20_000
+MAX_FETCH_BYTES = 2 * 1024 * 1024
+
+
+class Worker:
+    """One process of the stream service.
+
+    `failed` is called, once, with the first error of a lane or of the liveness check; the process must end then
+    without acknowledging anything more.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        instance_id: str,
+        partition_count: int,
+        metrics: Metrics,
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._failed = failed
+        self._topics: Topics = settings.topics
+        self._decoder = Decoder(partition_count)
+        self._liveness = Liveness(settings.session_timeout_seconds)
+        self._lanes: dict[int, Lane] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._beat: asyncio.Task[None] | None = None
+        self.app = self._build_app(instance_id)
+
+    def _build_app(self, instance_id: str) -> faust.App:
+        session = self._settings.session_timeout_seconds
+        app = faust.App(
+            self._topics.streams_group,
+            broker=[f"kafka://{server.strip()}" for server in self._settings.bootstrap_servers.split(",")],
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            table_standby_replicas=0,
+            broker_commit_interval=COMMIT_SECONDS,
+            broker_session_timeout=session,
+            broker_heartbeat_interval=session / 5,
+            broker_request_timeout=max(40.0, session),
+            broker_max_poll_records=MAX_BATCH_RECORDS,
+            broker_max_poll_interval=300.0,
+            consumer_max_fetch_size=MAX_FETCH_BYTES,
+            consumer_group_instance_id=instance_id,
+            producer_acks=-1,
+            stream_wait_empty=True,
+        )
+        app.transport = app.producer_transport = BatchTransport(app.conf.broker, app)
+        app.on_partitions_revoked.connect(self._on_revoked, weak=False)
+        app.on_partitions_assigned.connect(self._on_assigned, weak=False)
+        events = app.topic(self._topics.events.name, schema=BatchSchema())
+        app.agent(events, name="fold")(self._agent)
+        return app
+
+    async def start(self) -> None:
+        """Join the group and begin; returns when the first assignment is there."""
+        self._beat = self._watch(asyncio.ensure_future(self._liveness.beat()))
+        await self.app.start()
+
+    async def stop(self) -> None:
+        """Finish the batches in hand, commit, leave."""
+        await self.app.stop()
+        for partition in list(self._lanes):
+            await self._stop_lane(partition)
+        if self._beat is not None:
+            self._beat.cancel()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every assigned partition's state is restored."""
+        return bool(self._lanes) and all(lane.ready for lane in self._lanes.values())
+
+    async def _agent(self, stream: Any) -> None:
+        async for event in stream.noack().events():
+            message = event.message
+            if self._consumer.take(message):
+                self._running_lane(message.partition).submit(message)
+
+    @property
+    def _consumer(self) -> BatchConsumer:
+        consumer = self.app.consumer
+        assert isinstance(consumer, BatchConsumer)
+        return consumer
+
+    # -- rebalancing: Faust revokes everything, waits until the batches in hand are acked, and assigns anew
+
+    async def _on_revoked(self, *_: Any, **__: Any) -> None:
+        for partition in list(self._lanes):
+            await self._stop_lane(partition)
+
+    async def _on_assigned(self, _: Any, /, *arguments: Any, **__: Any) -> None:
+        assigned: set[TP] = arguments[0]
+        partitions = {tp.partition for tp in assigned if tp.topic == self._topics.events.name}
+        for partition in self._lanes.keys() - partitions:
+            await self._stop_lane(partition)
+            del self._lanes[partition]
+        for partition in sorted(partitions):
+            self._running_lane(partition)
+
+    def _running_lane(self, partition: int) -> Lane:
+        """The partition's lane, at work. One kept from before a rebalance first reads what was written since: the
+        partition may have been another worker's in between."""
+        lane = self._lanes.get(partition) or self._open_lane(partition)
+        if partition not in self._tasks:
+            self._tasks[partition] = self._watch(asyncio.ensure_future(lane.run()))
+        return lane
+
+    async def _stop_lane(self, partition: int) -> None:
+        task = self._tasks.pop(partition, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        if not self._lanes[partition].idle:
+            # Interrupted within a batch: what it holds in memory is ahead of what is durable.
+            del self._lanes[partition]
+
+    def _open_lane(self, partition: int) -> Lane:
+        producer = self.app.producer
+        assert isinstance(producer, BatchProducer)
+        lane = self._lanes[partition] = Lane(
+            partition,
+            topics=self._topics,
+            decoder=self._decoder,
+            producer=producer,
+            restorer=Restorer(self._settings.bootstrap_servers, self._topics, partition),
+            liveness=self._liveness,
+            metrics=self._metrics,
+            acknowledge=self._acknowledge,
+        )
+        return lane
+
+    def _acknowledge(self, message: Message) -> None:
+        self._consumer.ack(message)
+
+    def _watch(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        def done(finished: asyncio.Task[None]) -> None:
+            if not finished.cancelled() and (error := finished.exception()) is not None:
+                self._failed(error)
+
+        task.add_done_callback(done)
+        return task
