@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final, Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -86,7 +86,7 @@ class _RecordDecoder(Generic[E]):
         if not is_plain(value):
             check_syntax(value)
         try:
-            event = cast(E, self._validate(value))
+            event: E = self._validate(value)
         except ValidationError as error:
             check_syntax(value)  # being plain proves nothing for a value that is no event
             raise refusal(error, value) from None

@@ -63,7 +63,10 @@ class WireTimeType:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         def to_utc(moment: datetime) -> datetime:
-            moment = moment.astimezone(UTC)
+            try:
+                moment = moment.astimezone(UTC)
+            except OverflowError:
+                raise ValueError("beyond the years 1 to 9999") from None
             if moment < self._earliest:
                 raise ValueError("too early")
             return moment
@@ -124,9 +127,6 @@ ContentSubject = Annotated[
 ]
 JsonMediaType = Annotated[
     str,
-    Field(
-        strict=True,
-        max_length=512,
-        pattern=r"(?i)^[a-z0-9!#$&^_.+-]+/(?:[a-z0-9!#$&^_.+-]*\+)?json *(?:;.*)?$",
-    ),
+    Field(strict=True, max_length=512, pattern=r"^(?i-u:[a-z0-9!#$&^_.+-]+/(?:[a-z0-9!#$&^_.+-]*\+)?json) *(?:;.*)?$"),
 ]
+"""`application/json`, any other `…/json`, or a type with the suffix `+json`."""

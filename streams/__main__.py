@@ -28,6 +28,9 @@ def main() -> None:
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
     log.setLevel(logging.INFO)
+    # What these say at lower levels is either said by us in one line or no news (a commit that took its time).
+    for noisy in ("aiokafka", "mode.timers"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     try:
         settings = Settings.from_environment()
         uvloop.run(_run(settings))

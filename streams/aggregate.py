@@ -18,29 +18,31 @@ Version 1 of the value (one JSON object, key = telegram_id as text):
     hours, days   buckets by event time: [[hour or day since 1970, messages, purchases, spend_cents,
                   credits_spent, unlocks], ...]; purchases and spend gross; kept while a window of 24 hours,
                   or of 30 days, that counts the current one can still see them
-    recent        the last 64 events' 64-bit digests, little-endian, base64: a repeated event changes nothing
+    recent        the last 64 events' 64-bit digests, oldest first, each as 11 characters of base64: a repeated event
+                  changes nothing
 """
 
 from __future__ import annotations
 
-import binascii
-import struct
 from dataclasses import dataclass, field
 
 import orjson
 
 RECENT_EVENTS = 64
+DIGEST_CHARACTERS = 11
 HOURS_KEPT = 24
 DAYS_KEPT = 30
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 
 _APPLIED_PREFIX = b'{"v":1,"applied":'
+_RECENT_CHARACTERS = RECENT_EVENTS * DIGEST_CHARACTERS
 
-MESSAGES, PURCHASES, SPEND_CENTS, CREDITS_SPENT, UNLOCKS = range(5)
-"""Places of a bucket's counters."""
+MESSAGES, PURCHASES, SPEND_CENTS, CREDITS_SPENT, UNLOCKS = range(1, 6)
+"""Places of the counters in a bucket; its hour or day comes first."""
 
-Buckets = dict[int, list[int]]
+Buckets = list[list[int]]
+"""Sorted by hour or day, none of them all zeros."""
 
 
 @dataclass(slots=True)
@@ -60,19 +62,20 @@ class UserAggregate:
     credits_spent: int = 0
     unlocks: int = 0
     last_active_us: int | None = None
-    hours: Buckets = field(default_factory=dict)
-    days: Buckets = field(default_factory=dict)
-    recent: dict[int, None] = field(default_factory=dict)
+    hours: Buckets = field(default_factory=list)
+    days: Buckets = field(default_factory=list)
+    recent: str = ""
 
-    def remember(self, digest: int) -> bool:
-        """Whether the event of this digest is new among the last RECENT_EVENTS; it is remembered then."""
-        recent = self.recent
-        if digest in recent:
-            return False
-        recent[digest] = None
-        if len(recent) > RECENT_EVENTS:
-            del recent[next(iter(recent))]
-        return True
+    def remembers(self, digest: str) -> bool:
+        """Whether the event of this digest is among the last RECENT_EVENTS."""
+        at = self.recent.find(digest)
+        while at > 0 and at % DIGEST_CHARACTERS:
+            at = self.recent.find(digest, at + 1)
+        return at >= 0
+
+    def remember(self, digest: str) -> None:
+        """Make the event of this digest the latest of the last RECENT_EVENTS."""
+        self.recent = (self.recent + digest)[-_RECENT_CHARACTERS:]
 
     def count(self, time_us: int, counter: int, amount: int) -> None:
         """Add to a counter of the hour and the day of `time_us`, unless no window can see them any more."""
@@ -90,9 +93,8 @@ class UserAggregate:
 
     def encode(self) -> bytes:
         """The public value; buckets that no window can see at `at_ms` are dropped from it and from here."""
-        _drop_before(self.hours, self.at_ms // HOUR_MS - HOURS_KEPT)
-        _drop_before(self.days, self.at_ms // DAY_MS - DAYS_KEPT)
-        recent = struct.pack(f"<{len(self.recent)}Q", *self.recent)
+        _drop_up_to(self.hours, self.at_ms // HOUR_MS - HOURS_KEPT)
+        _drop_up_to(self.days, self.at_ms // DAY_MS - DAYS_KEPT)
         return orjson.dumps(
             {
                 "v": 1,
@@ -109,35 +111,19 @@ class UserAggregate:
                 "credits_spent": self.credits_spent,
                 "unlocks": self.unlocks,
                 "last_active_us": self.last_active_us,
-                "hours": _encode(self.hours),
-                "days": _encode(self.days),
-                "recent": binascii.b2a_base64(recent, newline=False).decode(),
+                "hours": self.hours,
+                "days": self.days,
+                "recent": self.recent,
             }
         )
 
 
 def decode(value: bytes) -> UserAggregate:
-    """Read a value written by `UserAggregate.encode`."""
-    document = orjson.loads(value)
-    recent = binascii.a2b_base64(document["recent"])
-    return UserAggregate(
-        applied=document["applied"],
-        at_ms=document["at_ms"],
-        tier=document["tier"],
-        rules=document["rules"],
-        purchases=document["purchases"],
-        spent_cents=document["spent_cents"],
-        refunds=document["refunds"],
-        refunded_cents=document["refunded_cents"],
-        messages=document["messages"],
-        credits=document["credits"],
-        credits_spent=document["credits_spent"],
-        unlocks=document["unlocks"],
-        last_active_us=document["last_active_us"],
-        hours={bucket[0]: bucket[1:] for bucket in document["hours"]},
-        days={bucket[0]: bucket[1:] for bucket in document["days"]},
-        recent=dict.fromkeys(struct.unpack(f"<{len(recent) // 8}Q", recent)),
-    )
+    """Read a value written by `UserAggregate.encode`; raises ValueError for another version's."""
+    members = orjson.loads(value)
+    if members.pop("v") != 1:
+        raise ValueError("not a user aggregate of version 1")
+    return UserAggregate(**members)
 
 
 def applied_of(value: bytes) -> int:
@@ -148,17 +134,20 @@ def applied_of(value: bytes) -> int:
 
 
 def _add(buckets: Buckets, bucket: int, counter: int, amount: int) -> None:
-    counters = buckets.get(bucket)
-    if counters is None:
-        counters = buckets[bucket] = [0, 0, 0, 0, 0]
-    counters[counter] += amount
+    at = len(buckets)
+    while at and buckets[at - 1][0] > bucket:  # mostly none: events come about in order
+        at -= 1
+    if at and buckets[at - 1][0] == bucket:
+        counters = buckets[at - 1]
+        counters[counter] += amount
+        if amount < 0 and not any(counters[1:]):
+            del buckets[at - 1]
+        return
+    counters = [bucket, 0, 0, 0, 0, 0]
+    counters[counter] = amount
+    buckets.insert(at, counters)
 
 
-def _encode(buckets: Buckets) -> list[list[int]]:
-    return [[bucket, *counters] for bucket, counters in sorted(buckets.items()) if any(counters)]
-
-
-def _drop_before(buckets: Buckets, last_dropped: int) -> None:
-    if buckets and min(buckets) <= last_dropped:
-        for bucket in [bucket for bucket in buckets if bucket <= last_dropped]:
-            del buckets[bucket]
+def _drop_up_to(buckets: Buckets, last_dropped: int) -> None:
+    while buckets and buckets[0][0] <= last_dropped:
+        del buckets[0]

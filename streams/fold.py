@@ -5,6 +5,7 @@ What an event means for money is in `streams.money`; here are the counters, the 
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 from collections.abc import Callable
 from datetime import datetime
@@ -14,7 +15,7 @@ from schemas import events as ev
 from schemas.tiers import CURRENT_RULES, tier_of
 
 from . import money
-from .aggregate import CREDITS_SPENT, MESSAGES, UNLOCKS, UserAggregate
+from .aggregate import CREDITS_SPENT, DIGEST_CHARACTERS, MESSAGES, UNLOCKS, UserAggregate
 from .ledger import Entry, entry_key
 
 
@@ -64,12 +65,13 @@ class UserFold:
         user.applied = offset
         if broker_ms > user.at_ms:
             user.at_ms = broker_ms
-        digest = event_digest(event.source, event.id, event.time)
-        if digest in user.recent:
+        time_us = microseconds(event.time)
+        digest = event_digest(event.source, event.id, time_us)
+        if user.remembers(digest):
             return None
         handler = _HANDLERS.get(type(event))
         if handler is not None:
-            handler(self, event, microseconds(event.time))
+            handler(self, event, time_us)
         user.remember(digest)
         return self.decide()
 
@@ -94,10 +96,11 @@ class UserFold:
         self.ledger.touch(key)
 
 
-def event_digest(source: str, event_id: str, time: datetime) -> int:
-    """64 bits of (source, id, time), the identity of an event."""
-    text = f"{len(source)}:{source}{event_id}|{time.isoformat()}"
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+def event_digest(source: str, event_id: str, time_us: int) -> str:
+    """64 bits of (source, id, time), the identity of an event, as 11 characters of base64."""
+    text = f"{len(source)}:{source}{time_us}:{event_id}"
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return binascii.b2a_base64(digest, newline=False)[:DIGEST_CHARACTERS].decode()
 
 
 def microseconds(time: datetime) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from aiokafka.errors import KafkaError
@@ -23,7 +23,7 @@ class OutgoingRecord(NamedTuple):
 
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: list[tuple[str, bytes]] = []  # noqa: RUF012  # aiokafka takes a list and nothing else; never changed
 
 
 class BatchProducer(driver.Producer):
@@ -71,7 +71,7 @@ class BatchProducer(driver.Producer):
                 # Larger than a batch may be: on its own it may be as large as a request.
                 pending.append(
                     (
-                        await producer.send(topic, value, key=key, partition=partition, headers=list(headers)),
+                        await producer.send(topic, value, key=key, partition=partition, headers=headers),
                         1,
                     )
                 )
