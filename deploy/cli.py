@@ -9,6 +9,7 @@ import sys
 
 import typer
 
+from deploy.commands import demo, migrate, publish, run, simulate, stack, topics, wait
 from schemas.errors import BotpulseError
 
 app = typer.Typer(
@@ -18,6 +19,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+stack.register(app)
+migrate.register(app)
+run.register(app)
+topics.register(app)
+simulate.register(app)
+publish.register(app)
+wait.register(app)
+demo.register(app)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Each event once, for ever: what (source, id, time) has been applied, in memory for recent hours, in the table for all.
+"""Each event once, for ever: which (source, id, time) are applied; recent hours in memory, all of them in a table.
 
 A row an event in a unique index would be the dearest write of all. Instead one row a batch, partition and hour of the
 events' time holds their digests packed one after the other. An hour that is in memory is complete: it was read from the

@@ -90,7 +90,7 @@ async def claim(connection: asyncpg.Connection, place: Place, owner: str) -> Lea
     waits for another.
     """
     row = await _patiently(connection, place, sql.query("checkpoints", "claim"), place.topic, place.partition, owner)
-    assert row is not None, "an upsert returns its row"  # noqa: S101
+    assert row is not None, "an upsert returns its row"
     return Lease(place, row["epoch"], row["next_offset"], row["last_offset"], row["record_digest"])
 
 
@@ -115,9 +115,7 @@ async def _patiently(
         try:
             return await connection.fetchrow(statement, *arguments)
         except asyncpg.LockNotAvailableError:
-            ended = await connection.fetchval(
-                sql.query("checkpoints", "terminate_owner"), place.topic, place.partition
-            )
+            ended = await connection.fetchval(sql.query("checkpoints", "terminate_owner"), place.topic, place.partition)
             log.warning("a frozen owner held the partition", place=str(place), backend_terminated=bool(ended))
     return await connection.fetchrow(statement, *arguments)
 

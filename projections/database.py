@@ -26,6 +26,7 @@ _AWAY: Final[tuple[type[BaseException], ...]] = (
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,  # this process was frozen inside a batch
     asyncpg.ReadOnlySQLTransactionError,  # still connected to what a failover has made a standby
+    asyncpg.InternalClientError,  # the server's last words came at a moment when asyncpg expected none
     asyncpg.InvalidAuthorizationSpecificationError,  # while the service runs: a password in rotation
     asyncpg.InvalidCatalogNameError,  # while the service runs: a database being restored
 )
@@ -42,8 +43,7 @@ def is_away(error: BaseException, connection: asyncpg.Connection | None) -> bool
     if isinstance(error, _AWAY):
         return True
     # asyncpg's own errors name both a closed connection and our misuse of an open one.
-    closed = connection is None or connection.is_closed()
-    return isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError) and closed
+    return isinstance(error, asyncpg.InterfaceError) and (connection is None or connection.is_closed())
 
 
 def is_refusal(error: BaseException) -> bool:
@@ -57,11 +57,9 @@ def is_refusal(error: BaseException) -> bool:
 def describe_refusal(error: BaseException) -> str:
     """Say what was refused without quoting the row: it may hold personal data."""
     state = getattr(error, "sqlstate", None) or "client"
-    parts = [type(error).__name__.removesuffix("Error"), f"sqlstate {state}"]
-    for attribute in ("table_name", "column_name", "constraint_name"):
-        if value := getattr(error, attribute, None):
-            parts.append(f"{attribute.removesuffix('_name')} {value}")
-    return ", ".join(parts)
+    named = {part: getattr(error, f"{part}_name", None) for part in ("table", "column", "constraint")}
+    where = [f"{part} {name}" for part, name in named.items() if name]
+    return ", ".join([type(error).__name__.removesuffix("Error"), f"sqlstate {state}", *where])
 
 
 async def open_connection(
@@ -135,9 +133,10 @@ def _place(database_url: str) -> str:
     """Host, port and database of a URL, for a message; never user or password."""
     try:
         parts = urlsplit(database_url)
-        return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+        port = parts.port or 5432
     except ValueError:
         return "an unreadable address"
+    return f"{parts.hostname or 'localhost'}:{port}{parts.path}"
 
 
 def _one_line(text: str) -> str:

@@ -18,6 +18,7 @@ import asyncpg
 
 from projections import sql
 from projections.database import connect
+from projections.registry import sync_reference_data
 from schemas.errors import BotpulseError, ConfigurationError
 
 LOCK_TIMEOUT: Final = "10s"
@@ -28,7 +29,7 @@ TURN_TIMEOUT: Final = "120s"
 _FILE = re.compile(r"^(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql$")
 
 
-class MigrationFailed(BotpulseError):
+class MigrationError(BotpulseError):
     """A migration could not be applied; the database is as it was before it."""
 
 
@@ -77,7 +78,7 @@ async def migrate(
     Does nothing where nothing is missing. A second run at the same time waits for the first. `progress` gets one line
     before each migration.
 
-    Raises ConfigurationError for a database that can't be reached or doesn't fit this code, MigrationFailed with the
+    Raises ConfigurationError for a database that can't be reached or doesn't fit this code, MigrationError with the
     file's name and the database's error for a migration that failed.
     """
     migrations = find_migrations(folder)
@@ -95,7 +96,7 @@ async def _take_turn(
     try:
         await connection.execute(sql.query("migrations", "lock_migrations"), timeout=None)
     except asyncpg.LockNotAvailableError:
-        raise MigrationFailed(
+        raise MigrationError(
             f"another `botpulse migrate` has been running in this database for {TURN_TIMEOUT}; try again after it"
         ) from None
     await connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
@@ -105,7 +106,10 @@ async def _take_turn(
             if progress is not None:
                 progress(f"{migration.label}")
             await _apply(connection, migration)
-        # Not a migration: a database's settings are lost when it is copied or restored under another name.
+        # Not migrations: what follows the code's data files, and a database's settings, which are lost when it is copied
+        # or restored under another name.
+        async with connection.transaction():
+            await sync_reference_data(connection)
         await connection.execute(sql.query("migrations", "settle_database"))
         return [migration.label for migration in missing]
     finally:
@@ -121,12 +125,12 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
                 sql.query("migrations", "record_migration"), migration.version, migration.name, migration.checksum
             )
     except asyncpg.LockNotAvailableError:
-        raise MigrationFailed(
+        raise MigrationError(
             f"{migration.path.name}: waited {LOCK_TIMEOUT} for a table that is in use; nothing of it was applied, "
             "try again when long transactions have ended"
         ) from None
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        raise MigrationFailed(f"{migration.path.name}: {error}; nothing of it was applied") from error
+        raise MigrationError(f"{migration.path.name}: {error}; nothing of it was applied") from error
 
 
 async def _missing(connection: asyncpg.Connection, migrations: Sequence[Migration]) -> list[Migration]:
@@ -139,8 +143,8 @@ async def _missing(connection: asyncpg.Connection, migrations: Sequence[Migratio
         migration = known.get(row["version"])
         if migration is None:
             raise ConfigurationError(
-                f"DATABASE_URL: this database has migration {row['version']:04}_{row['name']}, which is newer than this "
-                "code; install the version of botpulse that brought it"
+                f"DATABASE_URL: this database has migration {row['version']:04}_{row['name']}, which is newer than "
+                "this code; install the version of botpulse that brought it"
             )
         if row["checksum"] != migration.checksum:
             raise ConfigurationError(

@@ -1,8 +1,8 @@
-"""A real Kafka and a real Postgres on this machine, from wheels and jars: no Docker, no system Java, no system Postgres.
+"""A real Kafka and a real Postgres on this machine, from wheels and jars: no Docker, system Java or system Postgres.
 
-    stack = LocalStack(Path(".botpulse"))
-    info = stack.up()              # StackInfo with bootstrap_servers and database_url
-    stack.down()
+stack = LocalStack(Path(".botpulse"))
+info = stack.up()              # StackInfo with bootstrap_servers and database_url
+stack.down()
 """
 
 from deploy.local.stack import LocalStack

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from schemas.errors import BotpulseError, ConfigurationError
@@ -11,7 +13,7 @@ class LocalStackError(BotpulseError):
     """A part of the local stack could not be started, reached or stopped; the message says which and why."""
 
 
-class StartFailed(LocalStackError):
+class StartError(LocalStackError):
     """A service ended or kept silent while it was started; nothing of it runs any more.
 
     `log` is the file with the service's own words, `log_tail` its last lines.
@@ -20,13 +22,19 @@ class StartFailed(LocalStackError):
     def __init__(self, service: str, why: str, log: Path) -> None:
         self.log = log
         self.log_tail = tail(log)
-        last = next((line for line in reversed(self.log_tail) if line.strip()), "")
-        said = f"; its last line was: {last.strip()[:300]}" if last else ""
-        super().__init__(f"{service} did not start: {why}{said} (log: {log})")
+        said = telling_line(self.log_tail)
+        super().__init__(f"{service} did not start: {why}{f'; it said: {said}' if said else ''} (log: {log})")
 
 
-class MissingPart(ConfigurationError):
+class MissingPartError(ConfigurationError):
     """A wheel, a jar or a place on the disk that the local stack needs is not there."""
+
+
+def telling_line(lines: Sequence[str]) -> str:
+    """The line of a log's end that says best what went wrong: the last one about an error, else the last."""
+    written = [line.strip() for line in lines if line.strip() and not re.match(r"\s+(at |\.\.\. \d+ more)", line)]
+    errors = [line for line in written if re.search(r"\b(ERROR|FATAL|PANIC|Error|error:|\w+Exception)\b", line)]
+    return next(reversed(errors or written), "")[:300]
 
 
 def tail(path: Path, lines: int = 20, limit: int = 64 * 1024) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 import time
@@ -12,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.errors import MissingPart
+from deploy.local.errors import MissingPartError
 from deploy.local.progress import Progress, silent
 
 LOCK_FILE = Path(__file__).with_name("kafka_jars.lock")
@@ -57,7 +56,7 @@ def ensure_jars(cache: Path, progress: Progress = silent, jars: Sequence[Jar] | 
     Every file is checked against its SHA-256 before it appears under its final name, and appears there by an
     atomic rename: two runs at once do double work at worst. A file in the cache with a wrong size is fetched anew.
 
-    Raises MissingPart when a jar can't be fetched or isn't the one that the lock file names.
+    Raises MissingPartError when a jar can't be fetched or isn't the one that the lock file names.
     """
     wanted = locked_jars() if jars is None else list(jars)
     folder = cache / "jars"
@@ -105,16 +104,16 @@ def _fetch(jar: Jar, path: Path, work: Path) -> None:
             time.sleep(0.5 * 2**attempt)
             continue
         if digest != jar.sha256:
-            raise MissingPart(
+            raise MissingPartError(
                 f"{jar.coordinates} was fetched with SHA-256 {digest}, but {LOCK_FILE.name} says {jar.sha256}: "
                 "refused. Something on the way changes what is downloaded; fetch from another network."
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         fetched.chmod(0o644)
-        os.replace(fetched, path)
+        fetched.replace(path)
         shutil.rmtree(folder, ignore_errors=True)
         return
-    raise MissingPart(
+    raise MissingPartError(
         f"Kafka's jar {jar.coordinates} could not be fetched from the Maven repository after {ATTEMPTS} tries "
         f"({type(error).__name__}: {str(error)[:200]}). Check the network and run the command again."
     ) from error

@@ -11,7 +11,7 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.errors import StartFailed
+from deploy.local.errors import StartError
 from deploy.local.places import Account
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import ProcessIdentity, base_environment, spawn
@@ -39,10 +39,14 @@ class Broker:
     def marker(self) -> str:
         return kafka_marker(self.folder)
 
+    def answers(self) -> bool:
+        """See the function `answers`."""
+        return answers(self.port)
+
     def start(self) -> ProcessIdentity:
         """Start the process, after formatting the storage when this is its first start. It isn't ready yet.
 
-        Raises StartFailed when the storage can't be formatted.
+        Raises StartError when the storage can't be formatted.
         """
         properties = self._write_configuration()
         self._format(properties)
@@ -58,7 +62,16 @@ class Broker:
             return
         shutil.rmtree(self.folder / "logs", ignore_errors=True)  # half-formatted by a start that was cut off
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = [*self._java(), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+        command = [
+            *self._java(),
+            self.marker,
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            cluster,
+            "-c",
+            str(properties),
+        ]
         with self.log.open("ab") as output:
             try:
                 subprocess.run(
@@ -67,7 +80,7 @@ class Broker:
                     start_new_session=True, **self.account.popen_arguments(),
                 )  # fmt: skip
             except (OSError, subprocess.SubprocessError) as error:
-                raise StartFailed("Kafka", f"its storage can't be formatted ({_short(error)})", self.log) from error
+                raise StartError("Kafka", f"its storage can't be formatted ({_short(error)})", self.log) from error
         done.touch()
 
     def _java(self) -> list[str]:
@@ -79,7 +92,8 @@ class Broker:
             *speed,
             "-XX:+ExitOnOutOfMemoryError",
             "-XX:-UsePerfData",  # no file outside our folders
-            "--enable-native-access=ALL-UNNAMED",
+            "--enable-native-access=ALL-UNNAMED",  # this and the next: no warnings about what Kafka does
+            "--sun-misc-unsafe-memory-access=allow",
             f"-Djava.io.tmpdir={self.folder / 'tmp'}",
             f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}",
         ]
@@ -145,7 +159,7 @@ def answers(port: int, timeout: float = 2.0) -> bool:
                 correlation, brokers = struct.unpack_from(">ii", stream.read(size))
     except (OSError, struct.error):
         return False
-    return correlation == 1 and brokers >= 1
+    return bool(correlation == 1 and brokers >= 1)
 
 
 def _short(error: Exception) -> str:

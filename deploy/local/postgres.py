@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.errors import LocalStackError, StartFailed
+from deploy.local.errors import LocalStackError, StartError
 from deploy.local.places import Account
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import ProcessIdentity, base_environment, spawn
@@ -40,7 +40,7 @@ class Postgres:
     def start(self) -> ProcessIdentity:
         """Start the process, after initdb when this is its first start. It isn't ready yet.
 
-        Raises StartFailed when initdb fails.
+        Raises StartError when initdb fails.
         """
         self.folder.mkdir(exist_ok=True)
         self.account.give(self.folder)
@@ -86,7 +86,7 @@ class Postgres:
                     **self.account.popen_arguments(),
                 )  # fmt: skip
         except (OSError, subprocess.SubprocessError) as error:
-            raise StartFailed("Postgres", f"initdb failed ({type(error).__name__})", self.log) from error
+            raise StartError("Postgres", f"initdb failed ({type(error).__name__})", self.log) from error
         finally:
             secret.unlink(missing_ok=True)
         done.touch()

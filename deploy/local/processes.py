@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,7 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
+from psutil import Process
+
+__all__ = ["Process", "ProcessIdentity", "base_environment", "resident_bytes", "spawn", "stop", "strays"]
 
 from deploy.local.places import Account
 
@@ -33,14 +37,14 @@ class ProcessIdentity:
     started: float
     marker: str
 
-    def process(self) -> psutil.Process | None:
+    def process(self) -> Process | None:
         """The process while it is this one and alive, else None."""
         child = _children.get(self.pid)
         if child is not None and child.poll() is not None:
             del _children[self.pid]
             return None
         try:
-            process = psutil.Process(self.pid)
+            process = Process(self.pid)
             if process.status() == psutil.STATUS_ZOMBIE:
                 return None
             # The start time is counted from the boot, whose own time moves a little when the clock is set.
@@ -78,7 +82,7 @@ def spawn(
         )
     _children[child.pid] = child
     try:
-        started = psutil.Process(child.pid).create_time()
+        started = Process(child.pid).create_time()
     except psutil.NoSuchProcess:  # gone already: the caller's wait for readiness reports it
         started = time.time()
     return ProcessIdentity(child.pid, started, marker)
@@ -89,7 +93,7 @@ def base_environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
-def strays(markers: Iterable[str]) -> list[psutil.Process]:
+def strays(markers: Iterable[str]) -> list[Process]:
     """Processes of ours that no state file knows (a starter killed between starting one and noting it)."""
     wanted = set(markers)
     found = []
@@ -102,8 +106,8 @@ def strays(markers: Iterable[str]) -> list[psutil.Process]:
     return found
 
 
-def stop(processes: Iterable[tuple[psutil.Process, signal.Signals]], seconds: float = STOP_SECONDS) -> None:
-    """Ask every process to end with its signal; after `seconds` kill what is left, with its children. Returns when all ended."""
+def stop(processes: Iterable[tuple[Process, signal.Signals]], seconds: float = STOP_SECONDS) -> None:
+    """Ask every process to end with its signal and return when all ended; after `seconds` kill what is left."""
     asked = list(processes)
     families = [process for main, _ in asked for process in _family(main)]
     for process, how in asked:
@@ -119,14 +123,14 @@ def stop(processes: Iterable[tuple[psutil.Process, signal.Signals]], seconds: fl
     _reap()
 
 
-def _family(process: psutil.Process) -> list[psutil.Process]:
+def _family(process: Process) -> list[Process]:
     try:
         return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return [process]
 
 
-def _signal(process: psutil.Process, how: signal.Signals) -> None:
+def _signal(process: Process, how: signal.Signals) -> None:
     try:
         process.send_signal(how)  # psutil refuses when the pid belongs to another process by now
     except psutil.NoSuchProcess:
@@ -137,3 +141,12 @@ def _reap() -> None:
     for pid, child in list(_children.items()):
         if child.poll() is not None:
             del _children[pid]
+
+
+def resident_bytes(process: Process) -> int:
+    """The memory that a process and its children hold, shared pages counted in each."""
+    total = 0
+    for one in _family(process):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            total += int(one.memory_info().rss)
+    return total

@@ -122,7 +122,9 @@ def read_state(path: Path) -> State | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise LocalStackError(f"{path} can't be read ({error.strerror}): was this stack started by another user?") from error
+        raise LocalStackError(
+            f"{path} can't be read ({error.strerror}): was this stack started by another user?"
+        ) from error
     try:
         content = json.loads(text)
         if content.pop("version") != VERSION:

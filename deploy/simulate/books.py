@@ -6,9 +6,11 @@ in the simplest way there is: remember the facts, add them up at the end.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from datetime import datetime
 from hashlib import blake2b
+from importlib import resources
 from typing import Any
 
 import orjson
@@ -18,15 +20,19 @@ from deploy.simulate.books_money import Money
 from deploy.simulate.books_sessions import Act, sessions_of
 from deploy.simulate.generator import Emission
 
-_TIERS = (("premium", 20, 10_000), ("vip", 10, 5_000), ("regular", 3, 1_000))
+# The rules are data, the newest version counts; only how they are applied is ours.
+_RULES = json.loads(resources.files("schemas").joinpath("tier_rules.json").read_text("utf-8"))
+_TIERS = max(_RULES, key=lambda rules: int(rules["version"]))["tiers"]
 
 
 def tier_for(purchases: int, spent_cents: int) -> str:
-    """Premium 20+ purchases or $100+, VIP 10+ or $50+, Regular 3+ or $10+, else New."""
-    for name, least_purchases, least_cents in _TIERS:
-        if purchases >= least_purchases or spent_cents >= least_cents:
-            return name
-    return "new"
+    """The best of all tiers whose purchases or whose spend are reached."""
+    reached = [
+        (tier["min_spent_cents"], tier["name"])
+        for tier in _TIERS
+        if purchases >= tier["min_purchases"] or spent_cents >= tier["min_spent_cents"]
+    ]
+    return str(max(reached)[1])
 
 
 class Books:
@@ -155,9 +161,7 @@ class Books:
             "users": self.users(acts),
             "days": days_of(self._daily, acts, self._registered.values(), self.money),
             "payments": self.money.report(),
-            "sessions": [
-                session for user, done in acts.items() for session in sessions_of(user, done)
-            ],
+            "sessions": [session for user, done in acts.items() for session in sessions_of(user, done)],
         }
 
     def write(self, **about: object) -> bytes:

@@ -45,9 +45,7 @@ class Money:
         self._closings: dict[Key, list[tuple[datetime, int, str, str]]] = defaultdict(list)
         self._index: dict[str, dict[Key, list[Key]]] | None = None
 
-    def take(
-        self, kind: str, user: str, at: datetime, source: str, event_id: str, data: dict[str, Any]
-    ) -> str | None:
+    def take(self, kind: str, user: str, at: datetime, source: str, event_id: str, data: dict[str, Any]) -> str | None:
         """Take a fact in: None when it is new or no money, `copy` or `conflict` when it is known."""
         self._index = None
         if kind == "payment.dispute_closed":
@@ -121,7 +119,7 @@ class Money:
             return False
         returned = [refund.data["original"] for refund in self.refunds(charge) if refund.data.get("original")]
         same = [back["amount_minor"] for back in returned if back["currency"] == original["currency"]]
-        return sum(same) >= original["amount_minor"]
+        return bool(sum(same) >= original["amount_minor"])
 
     def lost_at(self, charge: Fact) -> datetime | None:
         """When the charge was first lost in a dispute whose last word is `lost`; None: it was not."""

@@ -66,15 +66,14 @@ def parse_faults(text: str) -> Faults:
         name, equals, rate_text = (piece.strip() for piece in part.partition("="))
         if not equals or name not in _NAMES:
             raise ConfigurationError(
-                f"--faults: {part.strip()!r} is none of its settings; write none, demo, or name=rate of: {', '.join(_NAMES)}"
+                f"--faults: {part.strip()!r} is none of its settings; "
+                f"write none, demo, or name=rate of: {', '.join(_NAMES)}"
             )
         try:
             rate = float(rate_text)
         except ValueError:
             rate = -1.0
         if not 0 <= rate <= 1:
-            raise ConfigurationError(
-                f"--faults: {name} is a share of 0 to 1, such as {name}=0.01, not {rate_text!r}"
-            )
+            raise ConfigurationError(f"--faults: {name} is a share of 0 to 1, such as {name}=0.01, not {rate_text!r}")
         rates[name] = rate
     return Faults(**rates)

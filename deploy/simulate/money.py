@@ -25,19 +25,19 @@ class Till:
 
     def buy_credits(self, user: User, at: int) -> int:
         """A pack of credits; returns when it was over."""
-        cents, credits = self._rng.choice(PACKS)
-        return self.charge(user, at, cents, {"purpose": "credits", "credits": credits}, credits=credits)
+        cents, amount = self._rng.choice(PACKS)
+        return self.charge(user, at, cents, {"purpose": "credits", "credits": amount}, granted=amount)
 
     def recharge(self, user: User, at: int) -> int:
         """The balance fell below the user's threshold: triggered, then paid or refused."""
-        assert user.recharge is not None  # noqa: S101
-        cents, credits, _ = user.recharge
-        data = {"trigger_id": self._id("ar"), "amount_cents": cents, "credits": credits}
+        assert user.recharge is not None
+        cents, amount, _ = user.recharge
+        data = {"trigger_id": self._id("ar"), "amount_cents": cents, "credits": amount}
         self._story.tell(at, "auto_recharge.triggered", user.subject, data)
-        extra = {"purpose": "credits", "credits": credits, "auto_recharge": True}
-        return self.charge(user, at + 2 * SECOND, cents, extra, credits=credits)
+        extra = {"purpose": "credits", "credits": amount, "auto_recharge": True}
+        return self.charge(user, at + 2 * SECOND, cents, extra, granted=amount)
 
-    def charge(self, user: User, at: int, cents: int, extra: dict[str, Any], *, credits: int = 0) -> int:
+    def charge(self, user: User, at: int, cents: int, extra: dict[str, Any], *, granted: int = 0) -> int:
         """One attempt to pay `cents`, sometimes after failed ones; its grant and its later fate."""
         rng, story = self._rng, self._story
         way = user.way if rng.random() < 0.9 else pick_way(rng)
@@ -71,12 +71,12 @@ class Till:
         data = {**facts, **extra, "charge_id": charge_id}
         story.tell(at, "payment.succeeded", user.subject, data, source=source, log_at=log_at)
         at += SECOND
-        if credits:
+        if granted:
             first_spent = rng.random() < story.faults.spend_first
             granted_at = at + rng.randint(5, 60) * MINUTE if first_spent else None
-            grant = {"credits": credits, "reason": "purchase", "charge_id": charge_id}
+            grant = {"credits": granted, "reason": "purchase", "charge_id": charge_id}
             story.tell(at, "credits.granted", user.subject, grant, log_at=granted_at)
-            user.credits += credits
+            user.credits += granted
         return at
 
     def _aftermath(
@@ -151,7 +151,7 @@ class Till:
             part = cents * star_part // stars if stars else cents // parts + (cents % parts if last else 0)
             refunded_at = self._refund(user, at, reference, max(1, part), star_part, source)
             first = refunded_at if first is None else min(first, refunded_at)
-        assert first is not None  # noqa: S101
+        assert first is not None
         return first
 
     def _dispute(self, user: User, at: int, reference: dict[str, Any], cents: int, source: str) -> None:

@@ -93,7 +93,7 @@ def profile(rng: random.Random, number: int) -> dict[str, object]:
     """The profile fields of a registration; people leave some of them out."""
     first, last = rng.choice(_FIRST_NAMES), rng.choice(_LAST_NAMES)
     fields: dict[str, object] = {"first_name": first, "language": rng.choice(LANGUAGES)}
-    if rng.random() < 0.85:
+    if rng.random() < 0.95:
         fields["username"] = f"{first.lower()}_{number}"
     if rng.random() < 0.6:
         fields["last_name"] = last

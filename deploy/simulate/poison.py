@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-Headers = tuple[tuple[str, bytes], ...]
+Headers = list[tuple[str, bytes]]
 
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json; charset=UTF-8")
 
@@ -85,16 +85,16 @@ def poison(rng: random.Random, event: dict[str, Any], other: str) -> Poison:
     kind = rng.randrange(len(_VALUES) + len(_RECORDS))
     if kind < len(_VALUES):
         reason, write = _VALUES[kind]
-        return Poison(key, write(_Draft(event, rng)), (CONTENT_TYPE,), reason, False)
+        return Poison(key, write(_Draft(event, rng)), [CONTENT_TYPE], reason, False)
     value = orjson.dumps(event)
     match _RECORDS[kind - len(_VALUES)]:
         case "key":
-            return Poison(other.encode(), value, (CONTENT_TYPE,), "key", False)
+            return Poison(other.encode(), value, [CONTENT_TYPE], "key", False)
         case "no_key":
-            return Poison(None, value, (CONTENT_TYPE,), "key", False)
+            return Poison(None, value, [CONTENT_TYPE], "key", False)
         case "partition":
-            return Poison(key, value, (CONTENT_TYPE,), "partition", True)
+            return Poison(key, value, [CONTENT_TYPE], "partition", True)
         case "content_type":
-            return Poison(key, value, (("content-type", b"text/plain"),), "content_type", False)
+            return Poison(key, value, [("content-type", b"text/plain")], "content_type", False)
         case _:
-            return Poison(key, value, (("ce_id", event["id"].encode()), CONTENT_TYPE), "content_type", False)
+            return Poison(key, value, [("ce_id", event["id"].encode()), CONTENT_TYPE], "content_type", False)

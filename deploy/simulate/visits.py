@@ -128,14 +128,14 @@ class Visits:
             changed: dict[str, object | None] = {"language": rng.choice(LANGUAGES)}
             if rng.random() < 0.3:
                 changed["last_name"] = None
-            if rng.random() < 0.1:
+            if rng.random() < 0.05:
                 changed["username"] = None
             story.tell(at, "user.profile_changed", user.subject, changed)
         elif choice < 0.6 and user.generosity:
             if user.recharge is None or rng.random() < 0.6:
-                cents, credits = rng.choice(((499, 55), (999, 120)))
-                user.recharge = (cents, credits, rng.choice((5, 10, 20)))
-                data: dict[str, object] = {"enabled": True, "amount_cents": cents, "credits": credits}
+                cents, amount = rng.choice(((499, 55), (999, 120)))
+                user.recharge = (cents, amount, rng.choice((5, 10, 20)))
+                data: dict[str, object] = {"enabled": True, "amount_cents": cents, "credits": amount}
                 data["threshold_credits"] = user.recharge[2]
             else:
                 user.recharge = None
@@ -158,9 +158,9 @@ class Visits:
         }
         story.tell(at, "admin.action_taken", rng.choice(self._admins), data)
         if action == "grant_credits":
-            credits = rng.choice((5, 10, 25))
-            story.tell(at + SECOND, "credits.granted", user.subject, {"credits": credits, "reason": "admin"})
-            user.credits += credits
+            amount = rng.choice((5, 10, 25))
+            story.tell(at + SECOND, "credits.granted", user.subject, {"credits": amount, "reason": "admin"})
+            user.credits += amount
 
     def publish(self, at: int) -> None:
         """A new content item, or a change of one that exists."""

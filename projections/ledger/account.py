@@ -53,9 +53,7 @@ def _standing(account: Account, charge: Payment) -> Standing:
     refunds = account.counted_refunds()
     refunded = sum(cents for _, cents, _ in refunds)
     refunded_original = sum(
-        refund.original_minor or 0
-        for _, _, refund in refunds
-        if refund.original_currency == charge.original_currency
+        refund.original_minor or 0 for _, _, refund in refunds if refund.original_currency == charge.original_currency
     )
     left = remainder(
         charge.amount_cents,
@@ -94,9 +92,7 @@ def _figures(account: Account, charge: Payment, standing: Standing) -> list[DayF
         DayFigure(day, Figure.REVENUE_CENTS, charge.amount_cents),
         DayFigure(day, Figure.SUCCESSFUL_PAYMENTS, 1),
     ]
-    figures += [
-        DayFigure(time.date(), Figure.REFUNDED_CENTS, cents) for time, cents, _ in account.counted_refunds()
-    ]
+    figures += [DayFigure(time.date(), Figure.REFUNDED_CENTS, cents) for time, cents, _ in account.counted_refunds()]
     if standing.dispute_lost_at is not None:
         lost = standing.dispute_lost_cents
         figures.append(DayFigure(standing.dispute_lost_at.date(), Figure.DISPUTE_LOST_CENTS, lost))

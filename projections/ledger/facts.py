@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 Order = tuple[datetime, str, str]
@@ -68,3 +68,14 @@ class Trigger:
     order: Order
     amount_cents: int
     credits: int | None
+
+
+@dataclass(slots=True)
+class KnownFacts:
+    """What the database has of the identities that a batch touches, and of every charge that they belong to."""
+
+    charges: dict[Key, Payment] = field(default_factory=dict)
+    attempts: dict[Key, Attempt] = field(default_factory=dict)
+    refunds: dict[Key, Refund] = field(default_factory=dict)
+    disputes: dict[Key, Dispute] = field(default_factory=dict)
+    triggers: dict[TriggerKey, Trigger] = field(default_factory=dict)

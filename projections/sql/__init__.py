@@ -1,7 +1,7 @@
 """All SQL of the package: named queries in `queries/*.sql`, migrations in `migrations/*.sql`.
 
-A query file is a row of blocks. Each begins with `-- name: some_name`, then comment lines that say what the query is for,
-then one statement:
+A query file is a row of blocks. Each begins with `-- name: some_name`, then comment lines that say what the query is
+for, then one statement:
 
     -- name: open_refusals
     -- How many refused events nobody has dealt with yet.

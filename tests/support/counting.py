@@ -1,4 +1,4 @@
-"""A projection small enough to check by hand: events and message counts a user. Also a process: `-m tests.support.counting`.
+"""A projection small enough to check by hand: events and credits a user; `-m tests.support.counting` is a worker of it.
 
 An event whose credits are BAD_CREDITS breaks a constraint of its table, as a row that decoding did not foresee.
 """
@@ -6,10 +6,11 @@ An event whose credits are BAD_CREDITS breaks a constraint of its table, as a ro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import asyncpg
 
+from projections import crash_points
 from projections.batch import Applied, Arrival
 from schemas.events import CreditsGranted
 
@@ -48,13 +49,15 @@ async def apply(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> 
         """,
         *map(list, zip(*rows, strict=True)),
     )
-    granted = [
-        (int(a.event.subject), a.event.id, a.event.data.credits)
-        for a in arrivals
-        if isinstance(a.event, CreditsGranted)
-    ]
-    await connection.copy_records_to_table("granted", records=granted, schema_name="botpulse")
+    await connection.copy_records_to_table("granted", records=_granted(arrivals), schema_name="botpulse")
     return Applied()
+
+
+def _granted(arrivals: Sequence[Arrival]) -> Iterator[tuple[int, str, int]]:
+    for arrival in arrivals:
+        crash_points.reached("in_copy")
+        if isinstance(arrival.event, CreditsGranted):
+            yield int(arrival.event.subject), arrival.event.id, arrival.event.data.credits
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ class Naive:
             amount = charge.data.amount_cents
             left = 0 if whole else max(0, amount - refunded)
             lost = sorted(c.time for c in mine(closings) if c.data.outcome == "lost")
-            still_open = [k for k, o in openings.items() if o in mine(openings) and k not in closings]
+            still_open = [k for k, o in openings.items() if (*k[:2], o.data.charge_id) == key and k not in closings]
             if lost:
                 status = "dispute_lost"
             elif returned and left == 0:

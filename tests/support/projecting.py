@@ -37,14 +37,14 @@ ROOT = Path(__file__).parents[2]
 START = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
 
 
-def grant(user: int, number: int, *, credits: int = 1, time: datetime | None = None) -> CreditsGranted:
+def grant(user: int, number: int, *, worth: int = 1, time: datetime | None = None) -> CreditsGranted:
     """Event `number` of a user; by default one a minute since START."""
     return CreditsGranted(
         id=f"{user}-{number}",
         source="/tests",
         subject=str(user),
         time=time or START + timedelta(minutes=number),
-        data=CreditsGrantedData(credits=credits, reason="bonus"),
+        data=CreditsGrantedData(credits=worth, reason="bonus"),
     )
 
 
@@ -62,6 +62,8 @@ class Bench:
     topics: Topics
     database_url: str
     workers: list[Worker] = field(default_factory=list)
+    health: Health = field(default_factory=Health)
+    """Of the last worker in this process."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -146,17 +148,17 @@ class Bench:
     async def totals(self) -> asyncpg.Record:
         """The counters of all checkpoints of the events topic together."""
         (row,) = await self.query(
-            "SELECT sum(events_applied)::int AS applied, sum(duplicates)::int AS duplicates, sum(invalid)::int AS invalid,"
-            " sum(refused)::int AS refused FROM checkpoints WHERE topic = $1",
+            "SELECT sum(events_applied)::int AS applied, sum(duplicates)::int AS duplicates,"
+            " sum(invalid)::int AS invalid, sum(refused)::int AS refused FROM checkpoints WHERE topic = $1",
             self.topics.events.name,
         )
         return row
 
     @contextlib.asynccontextmanager
-    async def running(self, apply: Apply = counting.apply, **overrides: Any) -> AsyncIterator[Runner]:
+    async def running(self, apply: Apply = counting.apply, **overrides: Any) -> AsyncIterator[Running]:
         """A worker in this process; stopped at the end, and its error raised."""
         settings = self.settings(**overrides)
-        health = Health()
+        health = self.health = Health()
         runner = Runner(
             settings,
             apply,
@@ -166,7 +168,7 @@ class Bench:
         )
         work = asyncio.create_task(runner.run())
         try:
-            yield runner
+            yield Running(runner, work)
         finally:
             runner.stop()
             await work
@@ -176,6 +178,19 @@ class Bench:
         worker = Worker(self.environment | environment)
         self.workers.append(worker)
         return worker
+
+
+@dataclass(frozen=True)
+class Running:
+    """A worker in this process."""
+
+    runner: Runner
+    work: asyncio.Task[None]
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has stopped by itself."""
+        return self.work.done()
 
 
 class Worker:
@@ -204,13 +219,19 @@ class Worker:
 
     async def ended(self, seconds: float = 30.0) -> int:
         """Wait for the end; return the exit status (negative: the signal that killed it)."""
-        await until(lambda: self.process.poll() is not None, f"a worker to end; it said:\n{self.said()}", seconds)
+        try:
+            await until(lambda: self.process.poll() is not None, "a worker to end", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it said:\n{self.said()}") from None
         return self.process.returncode
 
     async def frozen(self, seconds: float = 30.0) -> None:
         """Wait until the process has stopped itself."""
         stat = Path(f"/proc/{self.process.pid}/stat")
-        await until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", "a worker to freeze", seconds)
+        try:
+            await until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", "a worker to freeze", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it said:\n{self.said()}") from None
 
     def close(self) -> None:
         """End the process, however it is."""

@@ -1,0 +1,30 @@
+"""Postgres for the commands: connections with one-line errors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from projections import sql
+from projections.database import connect
+from schemas.errors import ConfigurationError
+
+_LOCK_TIMEOUT_MS = 5_000
+
+
+@asynccontextmanager
+async def database(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to a migrated database.
+
+    Raises ConfigurationError, which never shows the password, when nobody answers, the user or password is
+    refused, or the database has not been migrated.
+    """
+    connection = await connect(url, "DATABASE_URL", application_name="botpulse-tools", lock_timeout_ms=_LOCK_TIMEOUT_MS)
+    try:
+        if not await connection.fetchval(sql.query("tools", "is_migrated")):
+            raise ConfigurationError("the database of DATABASE_URL has not been migrated: run `botpulse migrate`")
+        yield connection
+    finally:
+        await connection.close()

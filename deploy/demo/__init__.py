@@ -1,0 +1,1 @@
+"""The demo: all of Botpulse once, checked against the simulator's books."""

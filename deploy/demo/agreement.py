@@ -1,0 +1,91 @@
+"""Whether tables and aggregates say what the simulator's books say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import asyncpg
+import orjson
+
+from deploy.reading import read_all
+from deploy.simulate.books_days import COLUMNS
+from projections import sql
+from schemas.topics import Topics
+
+Figures = Mapping[str, Any]
+
+_NOTHING: Figures = {"spent_cents": 0, "purchases": 0, "messages": 0, "credits": 0, "tier": "new"}
+_USER_COLUMNS = {
+    "spent_cents": "total_spent_cents",
+    "purchases": "purchase_count",
+    "messages": "lifetime_messages",
+    "credits": "message_credits",
+    "tier": "current_tier",
+}
+
+
+class Difference(NamedTuple):
+    """One figure on which two disagree; `place` is a table or a topic, `subject` a user or a day."""
+
+    place: str
+    subject: str
+    figure: str
+    expected: Any
+    found: Any
+
+
+@dataclass
+class Agreement:
+    """How many users and days were compared, and every figure that differs."""
+
+    users: int = 0
+    days: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+
+def compare(
+    place: str, expected: Mapping[str, Figures], found: Mapping[str, Figures], nothing: Figures
+) -> list[Difference]:
+    """Every figure that differs; who is missing on one side must be `nothing` on the other."""
+    differences = []
+    for subject in sorted({*expected, *found}):
+        wanted, is_there = expected.get(subject, nothing), found.get(subject, nothing)
+        differences += [
+            Difference(place, subject, figure, wanted[figure], is_there.get(figure))
+            for figure in nothing
+            if wanted[figure] != is_there.get(figure)
+        ]
+    return differences
+
+
+async def check(
+    report: Mapping[str, Any], connection: asyncpg.Connection, bootstrap_servers: str, topics: Topics
+) -> Agreement:
+    """Compare the books' report with `users`, `daily_metrics` and the newest aggregate of every user."""
+    agreement = Agreement(users=len(report["users"]), days=len(report["days"]))
+    rows = await connection.fetch(sql.query("tools", "users"))
+    users = {str(row["telegram_id"]): {figure: row[column] for figure, column in _USER_COLUMNS.items()} for row in rows}
+    agreement.differences += compare("table users", report["users"], users, _NOTHING)
+    aggregates = await newest_aggregates(bootstrap_servers, topics)
+    agreement.differences += compare(f"topic {topics.user_aggregates.name}", report["users"], aggregates, _NOTHING)
+    days = await connection.fetch(sql.query("tools", "days"))
+    found = {row["date"].isoformat(): _numbers(row, COLUMNS) for row in days}
+    agreement.differences += compare("table daily_metrics", report["days"], found, dict.fromkeys(COLUMNS, 0))
+    return agreement
+
+
+async def newest_aggregates(bootstrap_servers: str, topics: Topics) -> dict[str, Figures]:
+    """What streams has folded: the last value of every key on the topic of aggregates."""
+    values: dict[bytes, bytes] = {}
+    async for record in read_all(bootstrap_servers, topics.user_aggregates):
+        if record.value is None:
+            values.pop(record.key, None)
+        else:
+            values[record.key] = record.value
+    return {key.decode(): orjson.loads(value) for key, value in values.items()}
+
+
+def _numbers(row: Mapping[str, Any], columns: Iterable[str]) -> dict[str, int]:
+    return {column: int(row[column]) for column in columns}

@@ -1,0 +1,90 @@
+"""What must be true before the service starts: a migrated database, a broker that answers, topics that fit together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+import asyncpg
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from projections.database import connect
+from projections.migrations import check_migrated
+from projections.settings import Settings
+from schemas.errors import ConfigurationError
+
+PATIENCE_SECONDS: Final = 5.0
+"""How long a start waits for a Postgres or a Kafka that is just starting too."""
+REQUEST_MS: Final = 5000
+
+
+async def open_database(settings: Settings) -> asyncpg.Connection:
+    """Return a connection for the runner; raises ConfigurationError where the database can't be used as it is."""
+    connection = await connect(
+        settings.database_url,
+        settings.database_setting,
+        application_name="botpulse-projections",
+        lock_timeout_ms=int(settings.lock_timeout_seconds * 1000),
+        idle_in_transaction_ms=int(settings.idle_in_transaction_seconds * 1000),
+        patience_seconds=PATIENCE_SECONDS,
+    )
+    try:
+        await check_migrated(connection)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+async def count_partitions(settings: Settings) -> dict[str, int]:
+    """Return the partition counts of the topics that are read.
+
+    Raises ConfigurationError for an unreachable broker or a missing topic.
+    """
+    topics = settings.topics
+    read = [topics.events.name, topics.tier_changes.name]
+    wanted = [*read, topics.dead_letters.name]
+    admin = await _admin(settings.bootstrap_servers)
+    try:
+        described = {topic["topic"]: topic for topic in await admin.describe_topics(wanted)}
+    except (KafkaError, OSError) as error:
+        raise ConfigurationError(
+            f"KAFKA_BOOTSTRAP_SERVERS: Kafka at {settings.bootstrap_servers} does not say which topics it has "
+            f"({type(error).__name__})"
+        ) from None
+    finally:
+        await admin.close()
+    counts = {name: len(described[name]["partitions"]) if name in described else 0 for name in wanted}
+    missing = [name for name in wanted if not counts[name]]
+    if missing:
+        raise ConfigurationError(
+            f"KAFKA_BOOTSTRAP_SERVERS: Kafka at {settings.bootstrap_servers} has no topic {', '.join(missing)}; run "
+            "`botpulse topics apply`, or correct KAFKA_BOOTSTRAP_SERVERS or BOTPULSE_TOPIC_PREFIX"
+        )
+    return {name: counts[name] for name in read}
+
+
+async def _admin(bootstrap_servers: str) -> AIOKafkaAdminClient:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=REQUEST_MS)
+        except (KafkaError, ValueError) as error:
+            raise ConfigurationError(f"KAFKA_BOOTSTRAP_SERVERS: {bootstrap_servers!r} is no address: {error}") from None
+        try:
+            await admin.start()
+        except (KafkaError, OSError) as error:
+            await admin.close()
+            if time.monotonic() >= deadline:
+                raise ConfigurationError(
+                    f"KAFKA_BOOTSTRAP_SERVERS: no Kafka broker answers at {bootstrap_servers} "
+                    f"({type(error).__name__}); start it (for the local stack: botpulse up) or correct the setting"
+                ) from None
+        except ValueError as error:
+            await admin.close()
+            raise ConfigurationError(f"KAFKA_BOOTSTRAP_SERVERS: {bootstrap_servers!r} is no address: {error}") from None
+        else:
+            return admin
+        await asyncio.sleep(0.5)

@@ -1,0 +1,79 @@
+"""The projections, in the order in which they write, and the fold of a batch through all of them.
+
+To add one: a module in `projections/folds` with `async def apply(connection, work)`, its statements in
+`projections/sql/queries`, a migration with its tables, one line in `PROJECTIONS`, a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+import asyncpg
+
+from projections.batch import Applied, Arrival
+from projections.folds import daily_metrics, tier_history, user_days, user_sessions, users
+from projections.folds.actions import Actions
+from projections.folds.day_figures import DayFigures
+from projections.folds.journal import Journal
+from projections.folds.work import Work
+from projections.ledger import store as payments
+from projections.ledger.ledger import Ledger
+from projections.sql import query
+from schemas.activity import ACTIVE_DAYS, INACTIVE_DAYS
+from schemas.tiers import CURRENT_RULES
+
+
+class Projection(NamedTuple):
+    """A name, the tables it fills, and its fold: `apply` reads and writes inside the runner's transaction."""
+
+    name: str
+    tables: tuple[str, ...]
+    apply: Callable[[asyncpg.Connection, Work], Awaitable[None]]
+
+
+PROJECTIONS: Final = (
+    Projection("users", ("users", "user_field_times"), users.apply),
+    Projection(
+        "payments",
+        ("payment_analytics", "payment_refunds", "payment_disputes", "auto_recharge_triggers"),
+        payments.apply,
+    ),
+    Projection("user_sessions", ("user_sessions",), user_sessions.apply),
+    Projection("user_days", ("user_days",), user_days.apply),
+    Projection("tier_history", ("tier_history",), tier_history.apply),
+    Projection("daily_metrics", ("daily_metrics",), daily_metrics.apply),
+)
+"""Users first, for the foreign keys; sessions before days, whose old actions they may read; the days' figures last."""
+
+
+async def apply(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Applied:
+    """Fold a batch of valid, first-seen events into all tables, inside the caller's open transaction.
+
+    Arrivals of one partition come in the order of the log. Splitting a batch anywhere gives the same rows. Raises
+    asyncpg's errors as they are.
+    """
+    journal = Journal(arrivals)
+    days = DayFigures()
+    ledger = Ledger(await payments.load(connection, journal), days)
+    ledger.fold(journal)
+    work = Work(journal, ledger, Actions(journal, ledger), days)
+    for projection in PROJECTIONS:
+        await projection.apply(connection, work)
+    return Applied(conflicts=ledger.conflicts)
+
+
+async def sync_reference_data(connection: asyncpg.Connection) -> None:
+    """Bring the tables of reference data in line with the schemas package; to be called with every migration."""
+    benefits = [
+        (tier.name, benefit, value) for tier in CURRENT_RULES.tiers for benefit, value in sorted(tier.benefits.items())
+    ]
+    tiers, names, values = (list(column) for column in zip(*benefits, strict=True))
+    await connection.execute(query("reference", "write_tier_benefits"), tiers, names, values)
+    await connection.execute(query("reference", "drop_tier_benefits"), tiers, names)
+    await connection.execute(
+        query("reference", "write_activity_thresholds"),
+        ["active", "inactive"],
+        [timedelta(days=ACTIVE_DAYS), timedelta(days=INACTIVE_DAYS)],
+    )

@@ -1,0 +1,285 @@
+"""The runner: from the log to rows, batch by batch, each event once.
+
+    1  fetch      what has arrived on all partitions, from the checkpoints' positions
+    2  decode     by the one rule of `schemas`; what is invalid is counted and skipped
+    3  dedupe     what was applied before, by (source, id, time), is counted and skipped
+    4  begin
+    5  fence      compare-and-set of epoch and next offset of every partition of the batch
+    6  remember   the digests of what is applied now
+    7  apply      fold, write the rows
+    8  commit     rows, digests and checkpoints, all or nothing
+    9  hint       Kafka's committed offsets follow, for lag tools
+
+A lost connection leaves the commit's outcome unknown. Then the checkpoints are read again: at the new offsets the batch
+was committed, at the old ones it is written again, anywhere else another writer was here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+import asyncpg
+import structlog
+
+from projections import checkpoints, sql
+from projections.applied import AppliedEvents
+from projections.batch import Apply
+from projections.belonging import check_belonging
+from projections.checkpoints import Lease, Place, record_digest
+from projections.database import is_away
+from projections.group import Membership
+from projections.health import Health
+from projections.intake import Batch, Intake
+from projections.letters import Letters
+from projections.log_reader import LogReader
+from projections.metrics import Metrics
+from projections.session import Session
+from projections.settings import Settings
+from projections.writer import Writer, Written
+from schemas.errors import ConfigurationError, FencedOut, ServiceStopped
+
+FETCH_SECONDS: Final = 0.5
+"""How long one fetch waits for a first record."""
+LOOK_SECONDS: Final = 2.0
+"""Pause between two looks at lag and open refusals."""
+SILENT_SECONDS: Final = 15.0
+"""Without an answer for longer, Kafka counts as away."""
+
+log = structlog.get_logger(__name__)
+
+
+class Runner:
+    """One worker of the projection group."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        apply: Apply,
+        *,
+        partition_counts: Mapping[str, int],
+        metrics: Metrics,
+        health: Health,
+        instance_id: str | None = None,
+        connection: asyncpg.Connection | None = None,
+    ) -> None:
+        topics = settings.topics
+        self._settings = settings
+        self._partition_counts = partition_counts
+        self._metrics = metrics
+        self._health = health
+        self._owner = checkpoints.owner_name()
+        self._session = Session(settings, connection)
+        self._membership = Membership(
+            settings.bootstrap_servers,
+            topics.projections_group,
+            [topics.events.name, topics.tier_changes.name],
+            instance_id=instance_id,
+            session_timeout_seconds=settings.session_timeout_seconds,
+        )
+        self._reader = LogReader(settings.bootstrap_servers)
+        self._letters = Letters(settings.bootstrap_servers, topics.dead_letters.name)
+        self._applied = AppliedEvents()
+        self._intake = Intake(topics, partition_counts, self._applied)
+        self._writer = Writer(apply, self._letters.send, metrics)
+        self._stopping = asyncio.Event()
+        self._leases: dict[Place, Lease] = {}
+        self._generation = 0
+        """The membership's generation that the leases are of."""
+        self._leased_by = 0
+        """The session that the leases are registered with."""
+        self._in_hand: Batch | None = None
+        """A batch that is fetched and not known to be committed."""
+        self._next_look = 0.0
+
+    def stop(self) -> None:
+        """Finish the batch in hand, then let `run` return."""
+        self._stopping.set()
+        self._membership.changed.set()
+
+    async def run(self) -> None:
+        """Work until `stop`.
+
+        Raises FencedOut, ConfigurationError (a checkpoint and a log that don't belong together), ServiceStopped; any
+        other error is a defect. Nothing unfinished is acknowledged, whatever is raised.
+        """
+        try:
+            await self._reader.start()
+            await self._membership.start()
+            while not self._stopping.is_set():
+                self._health.last_turn = time.monotonic()
+                self._membership.check()
+                try:
+                    await self._turn()
+                except Exception as error:
+                    if not is_away(error, self._session.connection):
+                        raise
+                    await self._wait_for_database(error)
+        finally:
+            self._health.joined = False
+            await self._membership.stop()
+            await self._reader.stop()
+            await self._letters.close()
+            await self._session.close()
+
+    async def _turn(self) -> None:
+        connection = await self._session.open()
+        self._health.database_up = True
+        if self._generation != self._membership.generation:
+            await self._take_over(connection)
+        elif self._leased_by != self._session.number:
+            await self._renew(connection)
+        elif self._in_hand is not None:
+            await self._write(connection, self._in_hand)
+        elif not self._leases:
+            await self._wait_for_change(FETCH_SECONDS)
+            await self._look(connection)
+        else:
+            await self._fetch(connection)
+
+    async def _wait_for_database(self, error: BaseException) -> None:
+        self._health.database_up = False
+        self._metrics.retried()
+        await self._wait_for_change(self._session.lose(error))
+
+    async def _wait_for_change(self, seconds: float) -> None:
+        """Wait, but not past a rebalance or a stop."""
+        self._membership.changed.clear()
+        rebalanced = self._generation != self._membership.generation
+        if self._stopping.is_set() or (rebalanced and self._session.connection is not None):
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._membership.changed.wait()
+
+    async def _take_over(self, connection: asyncpg.Connection) -> None:
+        """Claim what the group has given this worker, and begin where the checkpoints say.
+
+        Whatever was in hand is dropped: if its commit was in doubt, the claim returns the truth.
+        """
+        generation, partitions = self._membership.generation, self._membership.partitions
+        self._release()
+        self._health.joined = False
+        leases = [await checkpoints.claim(connection, place, self._owner) for place in sorted(partitions)]
+        for lease in leases:
+            if lease.place.partition >= self._partition_counts[lease.place.topic]:
+                raise ConfigurationError(
+                    f"topic {lease.place.topic} has grown: a topic's partition count never changes, growth is a new "
+                    "topic with a copy (setting BOTPULSE_TOPIC_PREFIX)"
+                )
+        await check_belonging(self._reader, leases)
+        self._reader.assign({lease.place: lease.next_offset for lease in leases})
+        self._leases = {lease.place: lease for lease in leases}
+        self._generation, self._leased_by = generation, self._session.number
+        self._session.works()
+        self._health.joined = self._membership.settled
+        self._next_look = 0.0
+        for lease in leases:
+            self._metrics.claimed(lease)
+        log.info("claimed", partitions=[str(lease.place) for lease in leases], owner=self._owner)
+
+    def _release(self) -> None:
+        for place in self._leases:
+            self._metrics.released(place)
+        self._leases, self._in_hand = {}, None
+        self._applied.forget()
+        self._reader.assign({})
+
+    async def _renew(self, connection: asyncpg.Connection) -> None:
+        """After a lost connection: find out whether the batch in hand was committed, and go on."""
+        now = {place: await checkpoints.renew(connection, lease) for place, lease in self._leases.items()}
+        moved = {} if self._in_hand is None else {move.place: move.next_offset for move in self._in_hand.moves}
+        before = {place: lease.next_offset for place, lease in self._leases.items()}
+        if self._in_hand is not None and now == {**before, **moved}:
+            log.info("the batch in doubt was committed")
+            # Its digests are in the table; the hours that it touched are read again when they are needed.
+            self._applied.forget()
+            self._committed(self._in_hand, None)
+        elif now != before:
+            raise FencedOut("a checkpoint moved while the database was away: another writer was here")
+        if self._in_hand is None:
+            # Records may have been fetched and lost with the connection.
+            self._reader.assign({place: lease.next_offset for place, lease in self._leases.items()})
+        self._leased_by = self._session.number
+        self._session.works()
+
+    async def _fetch(self, connection: asyncpg.Connection) -> None:
+        """Steps 1 to 3; what comes out is written in the next turn."""
+        generation = self._generation
+        for place, lease in self._leases.items():
+            if (position := await self._reader.position(place)) != lease.next_offset:
+                raise ServiceStopped(
+                    f"{place}: about to read from {position}, the checkpoint is at {lease.next_offset}"
+                )
+        fetched = await self._reader.fetch(self._settings.batch_records, FETCH_SECONDS)
+        if self._stopping.is_set() or generation != self._membership.generation:
+            return
+        # Also a gap without a record behind it (transaction markers) moves the checkpoint, or lag would never be 0.
+        positions = {
+            place: position
+            for place, lease in self._leases.items()
+            if (position := await self._reader.position(place)) != lease.next_offset
+        }
+        if positions:
+            # From here to the commit only `_in_hand` knows these records: whatever goes wrong before it is set is
+            # followed by `_renew` or `_take_over`, and both set the reader back.
+            with self._metrics.step("decode"):
+                self._in_hand = await self._intake.batch(connection, fetched, positions, self._leases)
+            await self._write(connection, self._in_hand)
+        await self._look(connection)
+
+    async def _write(self, connection: asyncpg.Connection, batch: Batch) -> None:
+        """Steps 4 to 9."""
+        async with self._membership.holding(self._generation) as still_ours:
+            if not still_ours:
+                return
+            written = await self._writer.write(connection, batch)
+            self._applied.committed(written.hours)
+            self._committed(batch, written)
+        self._session.works()
+
+    def _committed(self, batch: Batch, written: Written | None) -> None:
+        """Go on from the batch's end. `written` is None where the commit was in doubt: what it did is not counted."""
+        for move in batch.moves:
+            lease = self._leases[move.place]
+            last = move.last_record
+            self._leases[move.place] = replace(
+                lease,
+                next_offset=move.next_offset,
+                last_offset=lease.last_offset if last is None else last.offset,
+                record_digest=lease.record_digest if last is None else record_digest(last),
+            )
+            self._metrics.moved(move.place, move.next_offset)
+        self._in_hand = None
+        self._membership.hint({move.place: move.next_offset for move in batch.moves})
+        outcomes = {
+            "applied": len(batch.arrivals) if written is None else written.applied,
+            "duplicate": sum(move.duplicates for move in batch.moves),
+            "invalid": batch.invalid.total(),
+            "conflict": 0 if written is None else written.conflicts,
+            "refused": 0 if written is None else len(written.refusals),
+        }
+        self._metrics.batch(sum(map(len, batch.records.values())), outcomes, batch.invalid)
+        for refusal in () if written is None else written.refusals:
+            place = Place(refusal.arrival.topic, refusal.arrival.partition)
+            log.error(
+                "the database refused an event", place=str(place), offset=refusal.arrival.offset, why=refusal.detail
+            )
+            self._next_look = 0.0
+
+    async def _look(self, connection: asyncpg.Connection) -> None:
+        """Now and then: how far behind, is Kafka there, is anything refused still open."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        for place, lease in self._leases.items():
+            end = self._reader.end_of(place)
+            if end is not None:
+                self._metrics.lag(place, max(0, end - lease.next_offset))
+        self._health.kafka_up = self._reader.silent_seconds() < SILENT_SECONDS
+        self._health.open_refusals = await connection.fetchval(sql.query("refused", "open_refusals"))
+        self._metrics.open_refusals(self._health.open_refusals)

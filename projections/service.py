@@ -1,0 +1,94 @@
+"""One worker of the projection service as a process: started, watched for signals, ended with an exit status.
+
+Exit status 0 after a signal, 1 when it could not go on (a supervisor restarts it), 2 for something outside the code
+that must be changed first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from importlib.metadata import version
+from typing import Final
+
+import structlog
+import uvloop
+from aiokafka.errors import KafkaError
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from projections import logs
+from projections.batch import Apply
+from projections.health import Health, HealthServer
+from projections.metrics import Metrics
+from projections.preflight import count_partitions, open_database
+from projections.runner import Runner
+from projections.settings import Settings, claim_instance_id
+from schemas.errors import BotpulseError
+
+STOP_SECONDS: Final = 8.0
+"""After a signal the batch in hand is finished; one that takes longer is rolled back."""
+
+log = structlog.get_logger("projections")
+
+
+def serve(apply: Apply) -> None:
+    """Run a worker that writes through `apply`, until SIGTERM or SIGINT; ends the process with its exit status."""
+    logs.configure()
+    try:
+        uvloop.run(_run(Settings.from_environment(), apply))
+    except BotpulseError as error:
+        _end(str(error), error.exit_status)
+    except KafkaError as error:
+        _end(f"Kafka (KAFKA_BOOTSTRAP_SERVERS) failed: {type(error).__name__}: {error}", 1)
+    except Exception as error:
+        log.exception("unexpected error")
+        _end(f"unexpected error, nothing unfinished was acknowledged: {type(error).__name__}: {error}", 1)
+
+
+async def _run(settings: Settings, apply: Apply) -> None:
+    metrics_registry = CollectorRegistry()
+    ProcessCollector(registry=metrics_registry)
+    health = Health()
+    server = HealthServer(health, metrics_registry, version("botpulse"))
+    if settings.http_port:
+        await server.start(settings.http_host, settings.http_port)
+    try:
+        with logs.quiet_kafka():
+            partition_counts = await count_partitions(settings)
+            connection = await open_database(settings)
+        health.database_up = True
+        runner = Runner(
+            settings,
+            apply,
+            partition_counts=partition_counts,
+            metrics=Metrics(metrics_registry),
+            health=health,
+            instance_id=settings.instance_id or claim_instance_id(settings.topics.projections_group),
+            connection=connection,
+        )
+        await _until_signal(runner)
+    finally:
+        await server.stop()
+
+
+async def _until_signal(runner: Runner) -> None:
+    loop = asyncio.get_running_loop()
+    work = asyncio.create_task(runner.run())
+
+    def on_signal() -> None:
+        log.info("stopping")
+        runner.stop()
+        loop.call_later(STOP_SECONDS, work.cancel)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+    log.info("stopped")
+
+
+def _end(line: str, status: int) -> None:
+    print(f"botpulse projections: {' '.join(line.split())}", file=sys.stderr, flush=True)  # noqa: T201
+    sys.exit(status)

@@ -1,0 +1,20 @@
+-- What the command line reads: positions, and what the demo shows.
+
+-- name: positions
+-- How far each partition of some topics is applied.
+SELECT topic, partition, next_offset
+FROM botpulse.checkpoints
+WHERE topic = ANY ($1::text[]);
+
+-- name: is_migrated
+-- Whether the tables that the projections write are there.
+SELECT to_regclass('botpulse.checkpoints') IS NOT NULL AND to_regclass('botpulse.users') IS NOT NULL;
+
+-- name: users
+-- What every user has come to, as the demo compares it with the simulator's books.
+SELECT telegram_id, total_spent_cents, purchase_count, lifetime_messages, message_credits, current_tier
+FROM botpulse.users;
+
+-- name: days
+-- All daily figures, as the demo compares them with the simulator's books.
+SELECT * FROM botpulse.daily_metrics;

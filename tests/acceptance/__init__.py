@@ -1,0 +1,1 @@
+"""Both services as real processes, judged by the simulator's books."""

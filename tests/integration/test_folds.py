@@ -1,0 +1,96 @@
+"""The tables against the naive oracle: hand-written cases, random histories, any split into batches, any order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from projections.batch import Arrival
+from projections.database import open_connection
+from schemas.events import BotEvent
+from tests.support.folding import apply_split, arrivals, expected, facts, tables
+from tests.support.histories import MONEY, histories
+
+many = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await open_connection(database_url, application_name="test", lock_timeout_ms=5000)
+    yield connection
+    await connection.close()
+
+
+async def undone(connection: asyncpg.Connection, work: Callable[[], Awaitable[Any]]) -> Any:
+    """Run `work` in a transaction that is rolled back: many cases a database."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        return await work()
+    finally:
+        await transaction.rollback()
+
+
+async def check(connection: asyncpg.Connection, log: Sequence[Arrival], cuts: Sequence[int] = ()) -> None:
+    async def found() -> dict[str, Any]:
+        await apply_split(connection, log, cuts)
+        return await tables(connection)
+
+    result = await undone(connection, found)
+    for table, rows in expected(log).items():
+        assert result[table] == rows, table
+
+
+@many
+@given(events=histories(), cuts=st.lists(st.integers(0, 30)))
+async def test_random_histories_in_random_batches(
+    connection: asyncpg.Connection, events: list[BotEvent], cuts: list[int]
+) -> None:
+    await check(connection, arrivals(events), cuts)
+
+
+@many
+@given(events=histories(kinds=MONEY, users=(1,), most=14, spread=60), cuts=st.lists(st.integers(0, 14)))
+async def test_random_money_of_one_user(
+    connection: asyncpg.Connection, events: list[BotEvent], cuts: list[int]
+) -> None:
+    await check(connection, arrivals(events), cuts)
+
+
+@many
+@given(
+    events=histories(
+        kinds=("message.received", "credits.spent", "payment.succeeded", "content.viewed"), users=(1,), spread=20
+    ),
+    cuts=st.lists(st.integers(0, 30)),
+)
+async def test_random_sessions_with_charges_that_move(
+    connection: asyncpg.Connection, events: list[BotEvent], cuts: list[int]
+) -> None:
+    await check(connection, arrivals(events), cuts)
+
+
+@many
+@given(
+    events=histories(conflicts=False, distinct_times=True),
+    seed=st.integers(0, 2**32),
+    cuts=st.lists(st.integers(0, 30)),
+)
+async def test_the_order_of_arrival_changes_nothing(
+    connection: asyncpg.Connection, events: list[BotEvent], seed: int, cuts: list[int]
+) -> None:
+    shuffled = random.Random(seed).sample(events, len(events))
+
+    async def found(log: Sequence[Arrival]) -> dict[str, Any]:
+        await apply_split(connection, log, cuts)
+        return await facts(connection)
+
+    assert await undone(connection, lambda: found(arrivals(events))) == await undone(
+        connection, lambda: found(arrivals(shuffled))
+    )
