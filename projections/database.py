@@ -68,12 +68,13 @@ async def open_connection(
     application_name: str,
     lock_timeout_ms: int,
     idle_in_transaction_ms: int = 0,
+    command_seconds: float | None = COMMAND_SECONDS,
 ) -> asyncpg.Connection:
     """Connect once with the session settings of this package; raises asyncpg's errors and OSError as they are."""
     return await asyncpg.connect(
         database_url,
         timeout=CONNECT_SECONDS,
-        command_timeout=COMMAND_SECONDS,
+        command_timeout=command_seconds,
         server_settings={
             "application_name": application_name,
             "search_path": SCHEMA,
@@ -93,6 +94,7 @@ async def connect(
     application_name: str,
     lock_timeout_ms: int,
     idle_in_transaction_ms: int = 0,
+    command_seconds: float | None = COMMAND_SECONDS,
     patience_seconds: float = 0.0,
 ) -> asyncpg.Connection:
     """Connect at the start of a program, trying again for `patience_seconds` while nobody answers.
@@ -108,6 +110,7 @@ async def connect(
                 application_name=application_name,
                 lock_timeout_ms=lock_timeout_ms,
                 idle_in_transaction_ms=idle_in_transaction_ms,
+                command_seconds=command_seconds,
             )
         except asyncpg.InvalidAuthorizationSpecificationError:
             raise ConfigurationError(

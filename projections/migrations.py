@@ -82,7 +82,9 @@ async def migrate(
     file's name and the database's error for a migration that failed.
     """
     migrations = find_migrations(folder)
-    connection = await connect(database_url, "DATABASE_URL", application_name="botpulse-migrate", lock_timeout_ms=0)
+    connection = await connect(
+        database_url, "DATABASE_URL", application_name="botpulse-migrate", lock_timeout_ms=0, command_seconds=None
+    )
     try:
         return await _take_turn(connection, migrations, progress)
     finally:
@@ -94,7 +96,7 @@ async def _take_turn(
 ) -> list[str]:
     await connection.execute(f"SET lock_timeout = '{TURN_TIMEOUT}'")
     try:
-        await connection.execute(sql.query("migrations", "lock_migrations"), timeout=None)
+        await connection.execute(sql.query("migrations", "lock_migrations"))
     except asyncpg.LockNotAvailableError:
         raise MigrationError(
             f"another `botpulse migrate` has been running in this database for {TURN_TIMEOUT}; try again after it"
@@ -106,8 +108,8 @@ async def _take_turn(
             if progress is not None:
                 progress(f"{migration.label}")
             await _apply(connection, migration)
-        # Not migrations: what follows the code's data files, and a database's settings, which are lost when it is copied
-        # or restored under another name.
+        # Not migrations: what follows the code's data files, and the settings of a database, which are lost when it is
+        # copied or restored under another name.
         async with connection.transaction():
             await sync_reference_data(connection)
         await connection.execute(sql.query("migrations", "settle_database"))
@@ -120,7 +122,7 @@ async def _take_turn(
 async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
     try:
         async with connection.transaction():
-            await connection.execute(migration.text, timeout=None)
+            await connection.execute(migration.text)
             await connection.execute(
                 sql.query("migrations", "record_migration"), migration.version, migration.name, migration.checksum
             )

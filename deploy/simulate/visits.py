@@ -45,7 +45,7 @@ class Visits:
             at = self._till.recharge(user, at)
         elif rng.random() < user.generosity * (0.7 if user.credits < 30 else 0.3):
             at = self._till.buy_credits(user, at)
-        elif user.generosity and rng.random() < 0.03:
+        elif user.generosity and rng.random() < (0.03 if user.subscription is None else 0.2):
             at = self._till.subscription(user, at)
         if mood > 0.93:
             self._settings(user, at + 5 * SECOND)

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from schemas.codec import CONTENT_TYPE_HEADER
 from schemas.topics import Topics
@@ -62,6 +63,8 @@ async def committed(bootstrap_servers: str, group: str) -> dict[TopicPartition, 
     try:
         offsets = await admin.list_consumer_group_offsets(group)
         return {tp: meta.offset for tp, meta in offsets.items()}
+    except GroupCoordinatorNotAvailableError:
+        return {}  # the broker makes its topic of offsets when the first group asks for it
     finally:
         await admin.close()
 

@@ -200,7 +200,7 @@ class Worker:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BOTPULSE", "PROJ"))}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module], cwd=ROOT, env=inherited | environment, stderr=self._said
+            [sys.executable, "-m", module], cwd=ROOT, env={**inherited, **environment}, stderr=self._said
         )
 
     def said(self) -> str:

@@ -1,4 +1,4 @@
-"""Named queries: every file parses, every query has a description and is used, and none is asked for that isn't there."""
+"""Named queries: every file parses, each query is described and used, and none is asked for that isn't there."""
 
 from __future__ import annotations
 
