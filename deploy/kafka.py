@@ -74,8 +74,14 @@ async def producer(bootstrap_servers: str, **options: Any) -> AsyncIterator[AIOK
 def _made(factory: Any, bootstrap_servers: str, **options: Any) -> Any:
     try:
         return factory(bootstrap_servers=bootstrap_servers, **options)
-    except ValueError as error:
-        raise ConfigurationError(f"KAFKA_BOOTSTRAP_SERVERS: {error}; it is host:port, several with commas") from None
+    except ValueError:
+        raise _unreadable(bootstrap_servers) from None
+
+
+def _unreadable(bootstrap_servers: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"KAFKA_BOOTSTRAP_SERVERS: {bootstrap_servers!r} is no list of brokers; it is host:port, several with commas"
+    )
 
 
 async def _started(client: Any, bootstrap_servers: str) -> None:
@@ -83,6 +89,8 @@ async def _started(client: Any, bootstrap_servers: str) -> None:
         await client.start()
     except (KafkaConnectionError, KafkaTimeoutError, OSError, TimeoutError):
         raise unreachable(bootstrap_servers) from None
+    except ValueError:
+        raise _unreadable(bootstrap_servers) from None
 
 
 async def partition_counts(client: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, int]:

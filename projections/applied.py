@@ -41,13 +41,20 @@ class Hour(NamedTuple):
         return datetime.fromtimestamp(self.number * 3600, UTC)
 
 
+class Mark(NamedTuple):
+    """What is kept of an event that is applied."""
+
+    hour: Hour
+    digest: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Sifted:
     """A batch's events, each seen for the first time, and how many were not, a partition."""
 
     arrivals: list[Arrival]
-    digests: dict[int, bytes]
-    """By position in `arrivals`."""
+    marks: list[Mark]
+    """One for each of `arrivals`."""
     duplicates: dict[int, int]
 
 
@@ -79,32 +86,29 @@ class AppliedEvents:
         All arrivals are of the events topic, in the order of the log within each partition.
         """
         hours: defaultdict[Hour, list[int]] = defaultdict(list)
-        digests: list[bytes] = []
+        marks: list[Mark] = []
         for index, arrival in enumerate(arrivals):
             source, event_id, time = event_identity(arrival.event)
-            digests.append(identity_digest(source, event_id, time))
-            hours[Hour(arrival.partition, int(time.timestamp()) // 3600)].append(index)
+            hour = Hour(arrival.partition, int(time.timestamp()) // 3600)
+            marks.append(Mark(hour, identity_digest(source, event_id, time)))
+            hours[hour].append(index)
 
         repeated: set[int] = set()
         known = [hour for hour in hours if hour in self._hours]
         for hour in known:
             self._hours.move_to_end(hour)
-            _mark(repeated, hours[hour], digests, self._hours[hour])
+            _find_repeated(repeated, hours[hour], marks, self._hours[hour])
         missing = iter([hour for hour in hours if hour not in self._hours])
         while chunk := list(islice(missing, HOURS_A_QUERY)):
             for hour, applied in (await _read(connection, chunk)).items():
-                _mark(repeated, hours[hour], digests, applied)
+                _find_repeated(repeated, hours[hour], marks, applied)
                 self._keep(hour, applied)
 
         duplicates: defaultdict[int, int] = defaultdict(int)
         for index in repeated:
             duplicates[arrivals[index].partition] += 1
         first = [index for index in range(len(arrivals)) if index not in repeated]
-        return Sifted(
-            [arrivals[index] for index in first],
-            {position: digests[index] for position, index in enumerate(first)},
-            dict(duplicates),
-        )
+        return Sifted([arrivals[index] for index in first], [marks[index] for index in first], dict(duplicates))
 
     def committed(self, rows: Mapping[Hour, tuple[int, bytes]]) -> None:
         """Add what a batch has written, after its commit; an hour that is not in memory is read when it is needed."""
@@ -126,12 +130,10 @@ class AppliedEvents:
             self._held -= len(dropped)
 
 
-def pack(arrivals: Sequence[Arrival], digests: Mapping[int, bytes]) -> dict[Hour, tuple[int, bytes]]:
+def pack(marked: Iterable[tuple[Arrival, Mark]]) -> dict[Hour, tuple[int, bytes]]:
     """Return the rows of a batch: by partition and hour the offset of the first event and the packed digests."""
     rows: dict[Hour, tuple[int, bytearray]] = {}
-    for position, digest in digests.items():
-        arrival = arrivals[position]
-        hour = Hour(arrival.partition, int(arrival.event.time.timestamp()) // 3600)
+    for arrival, (hour, digest) in marked:
         row = rows.get(hour)
         if row is None:
             rows[hour] = (arrival.offset, bytearray(digest))
@@ -168,11 +170,11 @@ def _unpack(packed: bytes) -> Iterable[bytes]:
     return (packed[at : at + DIGEST_BYTES] for at in range(0, len(packed), DIGEST_BYTES))
 
 
-def _mark(repeated: set[int], indices: Sequence[int], digests: Sequence[bytes], applied: set[bytes]) -> None:
-    """Mark the events whose digest was applied before, or earlier in the same batch."""
+def _find_repeated(repeated: set[int], indices: Sequence[int], marks: Sequence[Mark], applied: set[bytes]) -> None:
+    """Add the events whose digest was applied before, or earlier in the same batch."""
     fresh: set[bytes] = set()
     for index in indices:
-        digest = digests[index]
+        digest = marks[index].digest
         if digest in applied or digest in fresh:
             repeated.add(index)
         else:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from projections.applied import AppliedEvents
+from projections.applied import AppliedEvents, Mark
 from projections.batch import Arrival
 from projections.checkpoints import Lease, Move, Place
 from schemas.codec import Decoder, TierChangeDecoder
@@ -32,8 +32,9 @@ class Batch:
     """What one transaction applies: events seen for the first time, and how far each partition moves."""
 
     arrivals: list[Arrival]
-    digests: dict[int, bytes]
-    """Identity digests by position in `arrivals`; none for tier changes, whose table holds each id once."""
+    marks: list[Mark]
+    """What to remember of the events, which are the first of `arrivals`; tier changes, whose table holds each id once,
+    come after them and have none."""
     moves: list[Move]
     records: Mapping[Place, Sequence[LogRecord]]
     """The records as fetched, for the letter of one that the database refuses."""
@@ -93,7 +94,7 @@ class Intake:
             )
             for place, position in positions.items()
         ]
-        return Batch(arrivals, sifted.digests, moves, fetched, invalid, _redriven(fetched, arrivals))
+        return Batch(arrivals, sifted.marks, moves, fetched, invalid, _redriven(fetched, arrivals))
 
 
 def decode(records: Sequence[LogRecord], place: Place, decoder: Decode) -> tuple[list[Arrival], Counter[str]]:

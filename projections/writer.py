@@ -74,7 +74,7 @@ class Writer:
 
     async def _write_whole(self, connection: asyncpg.Connection, batch: Batch) -> Written:
         """The way of every batch whose rows are all fine."""
-        hours = applied_events.pack(batch.arrivals, batch.digests)
+        hours = applied_events.pack(zip(batch.arrivals, batch.marks, strict=False))
         async with self._transaction(connection):
             with self._metrics.step("fence"):
                 await checkpoints.advance(connection, batch.moves)
@@ -98,12 +98,11 @@ class Writer:
             await checkpoints.advance(connection, batch.moves)
             conflicts = await self._bisect(connection, batch.arrivals, refusals)
             refused = {_place_of(refusal.arrival) for refusal in refusals}
-            digests = {
-                position: digest
-                for position, digest in batch.digests.items()
-                if _place_of(batch.arrivals[position]) not in refused
-            }
-            hours = applied_events.pack(batch.arrivals, digests)
+            hours = applied_events.pack(
+                (arrival, mark)
+                for arrival, mark in zip(batch.arrivals, batch.marks, strict=False)
+                if _place_of(arrival) not in refused
+            )
             await applied_events.remember(connection, hours)
             await self._close_redriven(connection, batch)
             await self._send_letters([(batch.record_of(r.arrival), r.detail) for r in refusals])

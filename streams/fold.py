@@ -69,10 +69,13 @@ class UserFold:
         digest = event_digest(event.source, event.id, time_us)
         if user.remembers(digest):
             return None
+        numbers = (user.purchases, user.spent_cents)
         handler = _HANDLERS.get(type(event))
         if handler is not None:
             handler(self, event, time_us)
         user.remember(digest)
+        if numbers == (user.purchases, user.spent_cents) and user.rules == CURRENT_RULES.version:
+            return None
         return self.decide()
 
     def decide(self) -> TierDecision | None:

@@ -69,10 +69,11 @@ def simulate(plan: Plan) -> Iterator[Emission]:
     offset = rng.randrange(4_000_000_000)
     end = moment(plan.end)
     story = Story(rng, plan.seed, plan.events, end - plan.days * DAY, end, plan.faults)
+    # Somebody else's key, for records that are filed wrong.
+    other = telegram_id(offset, plan.users + 7)
     near: list[tuple[int, int, Emission]] = []
     position = tie = 0
     for told in _in_log_order(plan, story, offset):
-        other = telegram_id(offset, plan.users + 7)
         for emission, distance in _records(told, story, other):
             if distance:
                 tie += 1
@@ -134,7 +135,7 @@ def _records(told: Told, story: Story, other: str) -> Iterator[tuple[Emission, i
     emission = Emission(event["subject"].encode(), orjson.dumps(event), _HEADERS, event, None, False)
     yield emission, 0
     faults = story.faults
-    if told.copy or faults == NONE:
+    if told.copy or not story.faulty:
         return
     kind = event["type"][len("botpulse.") : -len(".v1")]
     fact = kind.startswith("payment.") or kind == "auto_recharge.triggered"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from deploy.simulate.clock import DAY, SECOND, text
-from deploy.simulate.faults import Faults
+from deploy.simulate.faults import NONE, Faults
 
 BOT = "/bots/demo"
 """The source of what the bot itself saw."""
@@ -38,6 +38,7 @@ class Story:
         self.start = start
         self.end = end
         self.faults = faults
+        self.faulty = faults != NONE
         self.told = 0
         self._heap: list[Told] = []
         self._number = 0

@@ -1,4 +1,4 @@
-"""`botpulse publish` and `botpulse simulate` on a real Kafka: what they say is on the log is there, and nothing else."""
+"""`botpulse publish` and `botpulse simulate` on a real Kafka: what they say is on the log is there."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_what_a_user_does_wrong_is_one_line(stack: StackInfo, topics: Topi
         ((settings(stack, topics), "simulate", "--expect", "/no/such/file"), "/no/such/file"),
         ((settings(stack, topics), "simulate", "--end", "tomorrow"), "--end"),
     ):
-        ran = await botpulse(arguments[0], *arguments[1:])  # type: ignore[arg-type]
+        ran = await botpulse(arguments[0], *arguments[1:])
         assert (ran.status, ran.out) == (2, ""), ran
         assert len(ran.err.splitlines()) == 1
         assert names in ran.err

@@ -13,6 +13,7 @@ from deploy.local import StackInfo
 from schemas.errors import ConfigurationError
 from schemas.topics import Topics
 from tests.support.cli import botpulse
+from tests.support.polling import until
 from tests.support.topics import delete
 
 
@@ -63,8 +64,6 @@ async def test_updates_what_differs_and_keeps_what_others_have_set(stack: StackI
 
     async def altered() -> bool:
         return (await topic_settings(stack, unborn.events.name, "segment.ms"))["segment.ms"] == "77777777"
-
-    from tests.support.polling import until
 
     await until(altered, "the broker to know the other's settings")
     outcomes = {outcome.name: outcome for outcome in await create_topics(stack.bootstrap_servers, unborn)}

@@ -40,8 +40,9 @@ class Positions:
         connection = await asyncpg.connect(self.database_url)
         try:
             await connection.executemany(
-                "INSERT INTO botpulse.checkpoints (topic, partition, epoch, next_offset, owner, backend_pid, backend_start,"
-                " claimed_at, moved_at) VALUES ($1, $2, 1, $3, 'test', 1, now(), now(), now())"
+                "INSERT INTO botpulse.checkpoints"
+                " (topic, partition, epoch, next_offset, owner, backend_pid, backend_start, claimed_at, moved_at)"
+                " VALUES ($1, $2, 1, $3, 'test', 1, now(), now(), now())"
                 " ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset",
                 [(topic, number, offset) for number, offset in offsets],
             )

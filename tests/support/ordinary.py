@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.local.places import Account, server_account
+from deploy.local.places import Account, cache_folder, server_account
 
 PACKAGES = ("deploy", "projections", "schemas", "streams")
 LEFT_OUT = shutil.ignore_patterns(
@@ -27,10 +27,10 @@ class OrdinaryUser:
 
 
 def ordinary_user(folder: Path) -> OrdinaryUser:
-    """The account `nobody` with a home in `folder` and an interpreter, libraries and project that it can read.
+    """The account `nobody` (ourselves when we aren't root) with a home in `folder` and with all that it must read.
 
-    What lies where only root can look (an interpreter in root's home, a clone in a closed folder) is linked or copied
-    into the folder.
+    The interpreter, the libraries and the project, and Kafka's jars in a cache of its own: what lies where only root
+    can look (an interpreter in root's home, a clone in a closed folder) is linked or copied into the folder.
     """
     account = server_account()
     home = folder / "ordinary-home"
@@ -39,7 +39,9 @@ def ordinary_user(folder: Path) -> OrdinaryUser:
     root = Path(__file__).parents[2]
     interpreter = Path(sys.executable).resolve()
     library = Path(sysconfig.get_path("stdlib"))
-    environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
+    _clone(cache_folder(account) / "jars", home / ".cache" / "botpulse" / "jars")
+    environment = {**os.environ, "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("XDG_CACHE_HOME", None)
     if not account.can(interpreter, "x"):
         prefix = folder / "python"
         (prefix / "bin").mkdir(parents=True)
@@ -49,10 +51,10 @@ def ordinary_user(folder: Path) -> OrdinaryUser:
         for shared in library.parent.glob("libpython*"):
             _link(str(shared), str(prefix / "lib" / shared.name))
         environment |= {"PYTHONHOME": str(prefix), "LD_LIBRARY_PATH": str(prefix / "lib")}
-    places = []
-    for place in (root, Path(sysconfig.get_path("purelib"))):
-        places.append(str(place if _reads(account, place) else _clone_packages(place, folder / "lib", root)))
-    environment["PYTHONPATH"] = os.pathsep.join(places)
+    environment["PYTHONPATH"] = os.pathsep.join(
+        str(place if _reads(account, place) else _clone_packages(place, folder / "lib", root))
+        for place in (root, Path(sysconfig.get_path("purelib")))
+    )
     arguments = {**account.popen_arguments(), "env": environment, "cwd": home}
     return OrdinaryUser([str(interpreter)], arguments)
 

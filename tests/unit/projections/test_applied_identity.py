@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.applied import AppliedEvents, Hour, identity_digest, pack
+from projections.applied import AppliedEvents, Hour, Mark, identity_digest, pack
 from projections.batch import Arrival
 from projections.checkpoints import DIGEST_BYTES, record_digest
 from tests.support.projecting import START, grant
@@ -55,20 +55,15 @@ def test_packed_by_partition_and_hour_with_the_first_offset() -> None:
         arrival(3, offset=12, minutes=60),
         arrival(4, offset=4, partition=1),
     ]
-    digests = {n: bytes([n]) * DIGEST_BYTES for n in range(4)}
     hour = int(START.timestamp()) // 3600
-    assert pack(arrivals, digests) == {
+    hours = [Hour(0, hour), Hour(0, hour), Hour(0, hour + 1), Hour(1, hour)]
+    digests = [bytes([n]) * DIGEST_BYTES for n in range(4)]
+    assert pack(zip(arrivals, map(Mark, hours, digests), strict=True)) == {
         Hour(0, hour): (10, digests[0] + digests[1]),
         Hour(0, hour + 1): (12, digests[2]),
         Hour(1, hour): (4, digests[3]),
     }
     assert Hour(0, hour).start == START
-
-
-def test_an_arrival_without_a_digest_is_not_packed() -> None:
-    assert pack([arrival(1, offset=1), arrival(2, offset=2)], {1: b"x" * DIGEST_BYTES}) == {
-        Hour(0, int(START.timestamp()) // 3600): (2, b"x" * DIGEST_BYTES)
-    }
 
 
 class NoTable:
@@ -84,7 +79,7 @@ class NoTable:
 
 async def remember(memory: AppliedEvents, table: Any, arrivals: list[Arrival]) -> int:
     sifted = await memory.sift(table, arrivals)
-    memory.committed(pack(sifted.arrivals, sifted.digests))
+    memory.committed(pack(zip(sifted.arrivals, sifted.marks, strict=True)))
     return len(sifted.arrivals)
 
 
