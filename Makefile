@@ -1,0 +1,51 @@
+# Botpulse. `make` alone says what there is; `make demo` and `make test` set everything up by themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.botpulse-ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check check-ops
+
+help: ## Say what there is to make
+	@echo "Botpulse: make TARGET [PYTHON=python3.13]"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "The first run of any of them installs what is locked in requirements.lock into $(VENV)/."
+
+setup: $(READY) ## Create .venv with everything from the lock file (the command is then .venv/bin/botpulse)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys' 2>/dev/null || { \
+		echo "make: $(PYTHON) is not there: install Python 3.11, 3.12 or 3.13, or name one: make setup PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+		echo "make: $$($(PYTHON) -V 2>&1) does not fit, Botpulse needs 3.11, 3.12 or 3.13: make setup PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "make: $(PYTHON) can't create virtual environments: install its venv module (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 2; }
+	@echo "Installing into $(VENV) (once; again when the lock file changes) ..."
+	@$(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+		&& $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: $(READY) ## A real Kafka and Postgres, 50,000 simulated events, both services, the dashboards; checked to the cent
+	@$(BIN)/botpulse demo
+
+test: $(READY) ## All tests, on a real Kafka and a real Postgres
+	@$(BIN)/pytest
+
+check: $(READY) ## Format, lint, types and import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+check-ops: ## What needs tools outside the wheels: so far docker compose, on docker-compose.yml
+	@if docker compose version >/dev/null 2>&1; then \
+		docker compose --file docker-compose.yml config --quiet && echo "docker-compose.yml is valid"; \
+	else \
+		echo "check-ops: docker compose is not installed, so docker-compose.yml was not checked" >&2; \
+	fi
