@@ -47,6 +47,8 @@ FETCH_SECONDS: Final = 0.5
 """How long one fetch waits for a first record."""
 LOOK_SECONDS: Final = 2.0
 """Pause between two looks at lag and open refusals."""
+CLOSE_SECONDS: Final = 3.0
+"""How long the end of a worker waits for Kafka and Postgres."""
 SILENT_SECONDS: Final = 15.0
 """Without an answer for longer, Kafka counts as away."""
 
@@ -121,10 +123,18 @@ class Runner:
                     await self._wait_for_database(error)
         finally:
             self._health.joined = False
-            await self._membership.stop()
-            await self._reader.stop()
-            await self._letters.close()
-            await self._session.close()
+            await self._close()
+
+    async def _close(self) -> None:
+        """Leave the group and close every connection; what does not answer is left behind."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._session.close()
+                await self._membership.stop()
+                await self._letters.close()
+                await self._reader.stop()
+        except TimeoutError:
+            log.warning("Kafka did not take a goodbye in time")
 
     async def _turn(self) -> None:
         connection = await self._session.open()

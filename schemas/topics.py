@@ -62,6 +62,12 @@ class Topics:
             None,
             "the newest state of every charge, keyed by user and charge",
         )
+        self.tier_rules = Topic(
+            f"{prefix}bot.tier-rules",
+            {**_COMPACTED, **_BROKER_TIME},
+            1,
+            "the version of the tier rules that every user is to be measured by at once",
+        )
         self.dead_letters = Topic(
             f"{prefix}bot.dead-letters",
             {**_KEPT_FOR_EVER, **_BROKER_TIME, "max.message.bytes": str(2 * _MIB)},
@@ -84,6 +90,7 @@ class Topics:
                 self.tier_changes,
                 self.user_aggregates,
                 self.user_ledger,
+                self.tier_rules,
                 self.dead_letters,
                 self.audit_heads,
             )

@@ -133,6 +133,11 @@ def applied_of(value: bytes) -> int:
     return int(value[len(_APPLIED_PREFIX) : value.index(b",", len(_APPLIED_PREFIX))])
 
 
+def rules_marker(version: int) -> bytes:
+    """What the encoded aggregate of a user contains if this version of the rules decided the tier, and only then."""
+    return b'"rules":%d,' % version
+
+
 def _add(buckets: Buckets, bucket: int, counter: int, amount: int) -> None:
     at = len(buckets)
     while at and buckets[at - 1][0] > bucket:  # mostly none: events come about in order

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
 
 from schemas import dead_letters
 from schemas import events as ev
@@ -20,6 +20,14 @@ from .transport import OutgoingRecord
 
 STAGE: Final = "streams"
 SOURCE = "botpulse:/streams"
+
+
+class Cause(NamedTuple):
+    """What moved a tier: an event, or a new version of the rules; and the broker time of its record."""
+
+    source: str
+    id: str
+    broker_ms: int
 
 
 @dataclass(slots=True)
@@ -61,31 +69,30 @@ def fold_batch(records: Sequence[LogRecord], decoder: Decoder, state: PartitionS
             continue
         outcome.folded += 1
         if decision is not None:
-            outcome.tier_changes.append(_tier_change(event, record, decision, fold.user.rules))
+            cause = Cause(event.source, event.id, record.timestamp)
+            outcome.tier_changes.append(tier_change(event.subject, cause, decision, fold.user.rules))
             outcome.moves[decision.previous, decision.current] += 1
     return outcome
 
 
-def _tier_change(event: ev.Event, record: LogRecord, decision: TierDecision, rules_version: int) -> OutgoingRecord:
-    """The tier change as a record: a function of the causing record and the rules, so that it repeats alike."""
-    rules = RULES_BY_VERSION[rules_version]
+def tier_change(subject: str, cause: Cause, decision: TierDecision, rules_version: int) -> OutgoingRecord:
+    """The tier change as a record: a function of the cause and the rules, so that a repeated decision is alike."""
     change = ev.TierChanged.model_validate(
         {
-            "id": tier_change_id(int(event.subject), event.source, event.id, rules_version),
+            "id": tier_change_id(int(subject), cause.source, cause.id, rules_version),
             "source": SOURCE,
-            "subject": event.subject,
-            "time": datetime.fromtimestamp(record.timestamp // 1000, UTC).replace(
-                microsecond=record.timestamp % 1000 * 1000
-            ),
+            "subject": subject,
+            "time": datetime.fromtimestamp(cause.broker_ms // 1000, UTC)
+            + timedelta(milliseconds=cause.broker_ms % 1000),
             "data": {
                 "previous": decision.previous,
                 "current": decision.current,
                 "purchases": decision.purchases,
                 "spent_cents": decision.spent_cents,
-                "benefits": rules.benefits_of(decision.current),
+                "benefits": RULES_BY_VERSION[rules_version].benefits_of(decision.current),
                 "rules_version": rules_version,
-                "caused_by": {"source": event.source, "id": event.id},
+                "caused_by": {"source": cause.source, "id": cause.id},
             },
         }
     )
-    return OutgoingRecord(event.subject.encode(), encode(change), [CONTENT_TYPE_HEADER])
+    return OutgoingRecord(subject.encode(), encode(change), [CONTENT_TYPE_HEADER])

@@ -21,10 +21,12 @@ from .batch import Outcome, fold_batch
 from .liveness import Liveness
 from .metrics import Metrics
 from .restore import Restorer
+from .rules import RulesRequest, decide_anew
 from .state import PartitionState
 from .transport import BatchProducer, OutgoingRecord
 
 DEAD_LETTER_PARTITION = 0
+USERS_AT_ONCE = 2_000
 
 
 class Lane:
@@ -53,24 +55,31 @@ class Lane:
         self._liveness = liveness
         self._metrics = metrics
         self._acknowledge = acknowledge
-        self._batches: asyncio.Queue[Message] = asyncio.Queue()
+        self._work: asyncio.Queue[Message | RulesRequest] = asyncio.Queue()
 
-    def submit(self, message: Message) -> None:
-        """Queue a batch; the consumer bounds how many there can be."""
-        self._batches.put_nowait(message)
+    def submit(self, work: Message | RulesRequest) -> None:
+        """Queue a batch (the consumer bounds how many there can be) or a request to decide all tiers anew."""
+        self._work.put_nowait(work)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is queued or under way."""
-        return not self._busy and self._batches.empty()
+        return not self._busy and self._work.empty()
 
-    async def run(self) -> None:
-        """Bring the state up to date, then process batches until cancelled."""
+    async def run(self, request: RulesRequest | None) -> None:
+        """Bring the state up to date, then work until cancelled; `request` comes before anything queued."""
+        self.ready = False
         await self._restore()
+        if request is not None:
+            await self._decide_anew(request)
+        self.ready = True
         while True:
-            message = await self._batches.get()
+            work = await self._work.get()
             self._busy = True
-            await self._process(message)
+            if isinstance(work, RulesRequest):
+                await self._decide_anew(work)
+            else:
+                await self._process(work)
             self._busy = False
 
     async def _restore(self) -> None:
@@ -79,15 +88,28 @@ class Lane:
         users, entries = self.state.outdated()
         await self._write(self._topics.user_ledger.name, entries)
         await self._write(self._topics.user_aggregates.name, users)
-        self.ready = True
 
     async def _process(self, message: Message) -> None:
         records = message.value
         assert isinstance(records, list)
         with self._metrics.step("fold"):
             outcome = fold_batch(records, self._decoder, self.state)
-            users, entries = self.state.changes()
         crash_points.reached("folded")
+        await self._make_durable(outcome)
+        crash_points.reached("stored")
+        self._acknowledge(message)
+        crash_points.reached("acked")
+        self._metrics.batch(self.partition, records, outcome)
+
+    async def _decide_anew(self, request: RulesRequest) -> None:
+        keys = self.state.users_of_other_rules(request.version)
+        for part in range(0, len(keys), USERS_AT_ONCE):
+            outcome = decide_anew(keys[part : part + USERS_AT_ONCE], request, self.state)
+            await self._make_durable(outcome)
+            self._metrics.moved(outcome)
+
+    async def _make_durable(self, outcome: Outcome) -> None:
+        users, entries = self.state.changes()
         with self._metrics.step("send"):
             await self._send(outcome, entries)
         crash_points.reached("sent")
@@ -95,10 +117,6 @@ class Lane:
             await self._write(self._topics.user_aggregates.name, users)
         crash_points.reached("changelog")
         self.state.stored(users, entries)
-        crash_points.reached("stored")
-        self._acknowledge(message)
-        crash_points.reached("acked")
-        self._metrics.batch(self.partition, records, outcome)
 
     async def _send(self, outcome: Outcome, entries: list[tuple[bytes, bytes]]) -> None:
         self._liveness.check()

@@ -77,6 +77,10 @@ class Metrics:
         self._events.labels("refused").inc(len(outcome.letters))
         for reason, count in outcome.refused.items():
             self._letters.labels(reason).inc(count)
+        self.moved(outcome)
+        self._applied.labels(str(partition)).set(records[-1].offset + 1)
+
+    def moved(self, outcome: Outcome) -> None:
+        """Tier changes are acknowledged."""
         for (previous, current), count in outcome.moves.items():
             self._moves.labels(previous, current).inc(count)
-        self._applied.labels(str(partition)).set(records[-1].offset + 1)

@@ -18,7 +18,7 @@ async def check_topics(settings: Settings) -> int:
     topics = settings.topics
     events = topics.events.name
     alike = [topics.tier_changes.name, topics.user_aggregates.name, topics.user_ledger.name]
-    names = [events, *alike, topics.dead_letters.name]
+    names = [events, *alike, topics.dead_letters.name, topics.tier_rules.name]
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, request_timeout_ms=10_000)
     try:
         await admin.start()

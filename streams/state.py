@@ -97,6 +97,11 @@ class PartitionState:
         """The entry will be among the changes."""
         self._touched_entries.add(key)
 
+    def users_of_other_rules(self, version: int) -> list[bytes]:
+        """The keys of the users whose tier another version of the rules decided."""
+        known = aggregate.rules_marker(version)
+        return [key for key, value in self._users.items() if known not in value]
+
     # -- making it durable
 
     def changes(self) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:

@@ -16,6 +16,7 @@ from .lane import Lane
 from .liveness import Liveness
 from .metrics import Metrics
 from .restore import Restorer
+from .rules import RulesRequest, RulesWatcher
 from .settings import Settings
 from .transport import BatchConsumer, BatchProducer, BatchSchema, BatchTransport
 
@@ -48,7 +49,8 @@ class Worker:
         self._liveness = Liveness(settings.session_timeout_seconds)
         self._lanes: dict[int, Lane] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._beat: asyncio.Task[None] | None = None
+        self._side_tasks: list[asyncio.Task[None]] = []
+        self._rules = RulesWatcher(settings.bootstrap_servers, self._topics, self._on_rules_request)
         self.app = self._build_app(instance_id)
 
     def _build_app(self, instance_id: str) -> faust.App:
@@ -80,7 +82,8 @@ class Worker:
 
     async def start(self) -> None:
         """Join the group and begin; returns when the first assignment is there."""
-        self._beat = self._watch(asyncio.ensure_future(self._liveness.beat()))
+        await self._rules.start()
+        self._side_tasks = [self._watch(asyncio.ensure_future(run())) for run in (self._liveness.beat, self._rules.run)]
         await self.app.start()
 
     async def stop(self) -> None:
@@ -88,8 +91,10 @@ class Worker:
         await self.app.stop()
         for partition in list(self._lanes):
             await self._stop_lane(partition)
-        if self._beat is not None:
-            self._beat.cancel()
+        for task in self._side_tasks:
+            task.cancel()
+        await asyncio.wait(self._side_tasks)
+        await self._rules.stop()
 
     @property
     def ready(self) -> bool:
@@ -128,8 +133,12 @@ class Worker:
         partition may have been another worker's in between."""
         lane = self._lanes.get(partition) or self._open_lane(partition)
         if partition not in self._tasks:
-            self._tasks[partition] = self._watch(asyncio.ensure_future(lane.run()))
+            self._tasks[partition] = self._watch(asyncio.ensure_future(lane.run(self._rules.latest)))
         return lane
+
+    def _on_rules_request(self, request: RulesRequest) -> None:
+        for lane in self._lanes.values():
+            lane.submit(request)
 
     async def _stop_lane(self, partition: int) -> None:
         task = self._tasks.pop(partition, None)

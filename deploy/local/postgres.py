@@ -11,7 +11,7 @@ from pathlib import Path
 from deploy.local.errors import LocalStackError, StartError
 from deploy.local.places import Account
 from deploy.local.ports import LOOPBACK
-from deploy.local.processes import ProcessIdentity, base_environment, spawn
+from deploy.local.processes import ProcessIdentity, base_environment, opened_log, spawn
 from deploy.local.state import DATABASE, DATABASE_USER
 
 INITDB_SECONDS = 120
@@ -79,7 +79,7 @@ class Postgres:
             ]  # fmt: skip
             if not self.durable:
                 command.append("--no-sync")
-            with self.log.open("ab") as output:
+            with opened_log(self.log, command[0]) as output:
                 subprocess.run(
                     command, cwd=self.folder, env=base_environment(), check=True, stdin=subprocess.DEVNULL,
                     stdout=output, stderr=subprocess.STDOUT, timeout=INITDB_SECONDS, start_new_session=True,

@@ -7,15 +7,18 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil  # type: ignore[import-untyped]
 from psutil import Process
 
-__all__ = ["Process", "ProcessIdentity", "base_environment", "resident_bytes", "spawn", "stop", "strays"]
+__all__ = ["Process", "ProcessIdentity", "base_environment", "opened_log", "resident_bytes", "spawn", "stop", "strays"]
 
+from deploy.local.errors import NEW_START
 from deploy.local.places import Account
 
 STOP_SECONDS = 20.0
@@ -67,9 +70,7 @@ def spawn(
     """Start a server in a session of its own (a Ctrl-C in our terminal doesn't reach it), its output going to `log`."""
     if marker not in command:
         raise ValueError("the marker must be an argument of the command")
-    if log.exists() and log.stat().st_size > ROTATE_BYTES:
-        log.replace(log.with_name(log.name + ".1"))
-    with log.open("ab") as output:
+    with opened_log(log, command[0]) as output:
         child = subprocess.Popen(
             command,
             cwd=folder,
@@ -86,6 +87,17 @@ def spawn(
     except psutil.NoSuchProcess:  # gone already: the caller's wait for readiness reports it
         started = time.time()
     return ProcessIdentity(child.pid, started, marker)
+
+
+@contextlib.contextmanager
+def opened_log(log: Path, program: str) -> Iterator[BinaryIO]:
+    """The log, open for a program's output, after a line that says when it was started. A large one is set aside."""
+    if log.exists() and log.stat().st_size > ROTATE_BYTES:
+        log.replace(log.with_name(log.name + ".1"))
+    with log.open("ab") as output:
+        output.write(f"\n{NEW_START}{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {program}\n".encode())
+        output.flush()
+        yield output
 
 
 def base_environment() -> dict[str, str]:

@@ -6,11 +6,14 @@ import signal
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from deploy.local import StackInfo
 from schemas.topics import Topics
+from tests.support.polling import until
 from tests.support.projecting import START, Bench, bench, grant, grants
+from tests.support.proxy import proxy
 
 
 @pytest.fixture
@@ -106,6 +109,40 @@ async def test_sigterm_finishes_the_batch_leaves_and_exits_0(work: Bench) -> Non
     worker.signal(signal.SIGTERM)
     assert await worker.ended(10) == 0
     assert await work.counted() == dict.fromkeys(range(1, 6), 10)
+
+
+async def test_sigterm_while_a_batch_cannot_be_finished_rolls_it_back_and_exits_0(work: Bench) -> None:
+    await work.send(grants([1], range(10)))
+    blocker = await asyncpg.connect(work.database_url)
+    try:
+        async with blocker.transaction():
+            await blocker.execute("LOCK TABLE botpulse.counted")
+            worker = work.start(PROJECTIONS_LOCK_TIMEOUT_SECONDS="60")
+
+            async def waits() -> bool:
+                return bool(await blocker.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+            await until(waits, "the batch to wait")
+            worker.signal(signal.SIGTERM)
+            assert await worker.ended(12) == 0
+    finally:
+        await blocker.close()
+    assert await work.counted() == {}
+    assert (await work.totals())["applied"] == 0
+
+
+async def test_sigterm_while_postgres_is_away_exits_0(work: Bench) -> None:
+    async with proxy(work.database_url) as (line, url):
+        worker = work.start(DATABASE_URL=url)
+        await work.send(grants([1], range(10)))
+        await work.caught_up()
+        line.away = True
+        line.cut_all()
+        await work.send(grants([1], range(10, 20)))
+        await until(lambda: "Postgres is away" in worker.said(), "the worker to notice")
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended(10) == 0
+    assert await work.counted() == {1: 10}
 
 
 @pytest.mark.parametrize("point", ["before_begin", "after_cas", "after_rows", "before_commit", "after_commit"])

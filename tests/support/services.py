@@ -16,9 +16,9 @@ DEADLINE_SECONDS = 60.0
 
 
 class Service:
-    """One process of `python -m <module>`; its output goes to a file."""
+    """One process of `python -m <module>`; its output goes to a file. `code` is a folder with other packages."""
 
-    def __init__(self, module: str, environment: dict[str, str], log: Path) -> None:
+    def __init__(self, module: str, environment: dict[str, str], log: Path, code: Path | None = None) -> None:
         self.module = module
         self.log = log
         own = {
@@ -26,7 +26,7 @@ class Service:
         }
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module], env={**own, **environment}, stdout=output, stderr=output
+                [sys.executable, "-m", module], env={**own, **environment}, stdout=output, stderr=output, cwd=code
             )
 
     @property
@@ -60,9 +60,9 @@ class Service:
 
 
 @contextmanager
-def service(module: str, environment: dict[str, str], log: Path) -> Iterator[Service]:
+def service(module: str, environment: dict[str, str], log: Path, code: Path | None = None) -> Iterator[Service]:
     """A running service, killed at the end if it still runs."""
-    running = Service(module, environment, log)
+    running = Service(module, environment, log, code)
     try:
         yield running
     finally:

@@ -98,11 +98,17 @@ def test_attempts_and_triggers_count_once_on_their_earliest_day() -> None:
     assert figures[at().date()][Figure.AUTO_RECHARGE_TRIGGERS] == 1
 
 
-def test_an_original_of_another_currency_or_of_nothing_proves_no_whole() -> None:
-    euro = {"amount_minor": 500, "currency": "EUR"}
-    nothing = {"amount_minor": 0, "currency": "XTR"}
-    for original in (euro, nothing):
-        ledger = folded([charge(original=nothing), refund(cents=1, original=original)])
-        (account,) = ledger.changed_accounts.values()
-        assert account.standing is not None
-        assert account.standing.remainder_cents == 499
+@pytest.mark.parametrize(
+    ("charged", "returned"),
+    [
+        ({"amount_minor": 300, "currency": "XTR"}, {"amount_minor": 900, "currency": "EUR"}),
+        ({"amount_minor": 0, "currency": "XTR"}, {"amount_minor": 0, "currency": "XTR"}),
+        ({"amount_minor": 300, "currency": "XTR"}, {"amount_minor": 299, "currency": "XTR"}),
+        (None, {"amount_minor": 300, "currency": "XTR"}),
+    ],
+)
+def test_no_whole_without_the_same_currency_and_amount(charged: Any, returned: Any) -> None:
+    ledger = folded([charge(original=charged), refund(cents=1, original=returned)])
+    (account,) = ledger.changed_accounts.values()
+    assert account.standing is not None
+    assert account.standing.remainder_cents == 499
