@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from deploy.commands import demo, migrate, publish, run, simulate, stack, tiers, topics, user, wait
+from deploy.commands import bench, demo, migrate, publish, run, simulate, stack, tiers, topics, user, wait
 from schemas.errors import BotpulseError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ simulate.register(app)
 publish.register(app)
 wait.register(app)
 demo.register(app)
+bench.register(app)
 user.register(app)
 tiers.register(app)
 

@@ -43,9 +43,7 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise ConfigurationError(
-                f"setting {problems} (for the local stack: botpulse up, then export $(botpulse env))"
-            ) from None
+            raise ConfigurationError(f"setting {problems} (for the local stack: botpulse up, botpulse env)") from None
 
 
 def claim_instance_id(group: str) -> str:

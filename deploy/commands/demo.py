@@ -148,6 +148,6 @@ def _tell_kept(run: Demo) -> None:
     processes = ", ".join(f"{name} {pid}" for name, pid in run.services.pids.items())
     typer.echo(f"\nEverything is still up ({processes}; logs in {run.home}). To look at it:")
     typer.echo(f"  export BOTPULSE_HOME={shlex.quote(str(run.home))}")
-    typer.echo("  export $(botpulse env)")
+    typer.echo('  set -a; eval "$(botpulse env)"; set +a')
     typer.echo('  psql "$DATABASE_URL" -c "SELECT * FROM botpulse.user_dashboard LIMIT 10"')
     typer.echo("To stop it: botpulse demo --stop (with BOTPULSE_HOME as it was before)")

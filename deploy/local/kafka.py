@@ -61,17 +61,8 @@ class Broker:
         if done.exists():
             return
         shutil.rmtree(self.folder / "logs", ignore_errors=True)  # half-formatted by a start that was cut off
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = [
-            *self._java(),
-            self.marker,
-            "kafka.tools.StorageTool",
-            "format",
-            "-t",
-            cluster,
-            "-c",
-            str(properties),
-        ]
+        command = [*self._java(), self.marker, "kafka.tools.StorageTool", "format"]
+        command += ["-t", new_cluster_id(), "-c", str(properties)]
         with opened_log(self.log, command[0]) as output:
             try:
                 subprocess.run(
@@ -138,6 +129,14 @@ class Broker:
         properties["transaction.state.log.min.isr"] = 1
         properties["share.coordinator.state.topic.min.isr"] = 1
         return properties
+
+
+def new_cluster_id() -> str:
+    """A random cluster id as Kafka writes them: 22 characters, the first no dash (it would be taken for an option)."""
+    cluster_id = "-"
+    while cluster_id.startswith("-"):
+        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return cluster_id
 
 
 def kafka_marker(folder: Path) -> str:

@@ -38,15 +38,6 @@ def free_port(avoid: Collection[int] = ()) -> int:
         return int(probe.getsockname()[1])
 
 
-def listens(port: int, timeout: float = 0.5) -> bool:
-    """Whether something accepts connections on the port."""
-    try:
-        with socket.create_connection((LOOPBACK, port), timeout=timeout):
-            return True
-    except OSError:
-        return False
-
-
 def _first_ephemeral() -> int:
     try:
         first = int(EPHEMERAL_RANGE.read_text().split()[0])

@@ -1,0 +1,123 @@
+"""`botpulse bench`: what the services do on this machine, beside what one would run instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from deploy.bench import cases as planning
+from deploy.bench import recovery as recovery_bench
+from deploy.bench import streams as streams_bench
+from deploy.bench import streams_report
+from deploy.bench.home import bench
+from deploy.bench.tables import Table, machine, put_into
+from deploy.console import Json, print_json
+from deploy.settings import Settings
+from schemas.errors import ConfigurationError
+
+bench_app = typer.Typer(
+    help="Measure the services on this machine, beside what one would run instead.", no_args_is_help=True
+)
+
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")]
+Into = Annotated[Path | None, typer.Option(help="Also put the tables into this document, between its marks.")]
+Seed = Annotated[int, typer.Option(help="The same seed makes the same log.")]
+Repeat = Annotated[int, typer.Option(min=1, max=100, help="Measure so often; the median counts.")]
+
+_WIDTH = 140
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.add_typer(bench_app, name="bench")
+
+
+def _home() -> Path:
+    return Settings.from_environment().home.expanduser().absolute() / "bench"
+
+
+def _tell(
+    command: str,
+    tables: list[Table],
+    content: dict[str, Any],
+    on: str,
+    *,
+    as_json: bool,
+    markdown: bool,
+    into: Path | None,
+) -> None:
+    text = "\n\n".join([*(table.markdown() for table in tables), f"Measured on {on}"])
+    if into is not None:
+        put_into(into, f"bench {command}", text)
+    if as_json:
+        print_json({**content, "machine": on})
+    elif markdown:
+        typer.echo(text)
+    else:
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=_WIDTH)
+        for table in tables:
+            table.show(console)
+        typer.echo(f"Measured on {on}")
+
+
+@bench_app.command()
+def streams(
+    events: Annotated[int, typer.Option(min=100, max=100_000_000, help="Events on the log.")] = 1_000_000,
+    users: Annotated[
+        list[int] | None, typer.Option(min=1, help="May be repeated. Default: 10000, 100000, 1000000.")
+    ] = None,
+    workers: Annotated[
+        list[int] | None, typer.Option(min=1, max=8, help="Processes; may be repeated. Default: 1 and 2.")
+    ] = None,
+    state: Annotated[list[str] | None, typer.Option(help="full or none; may be repeated. Default: both.")] = None,
+    with_stock_faust: Annotated[bool, typer.Option(help="Measure Faust as it comes too.")] = True,
+    stock_events: Annotated[int, typer.Option(min=100, help="Events for Faust as it comes: it is slow.")] = 60_000,
+    repeat: Repeat = 1,
+    seed: Seed = 42,
+    into: Into = None,
+    markdown: Markdown = False,
+    as_json: Json = False,
+) -> None:
+    """Events a second of the stream service, from its first event to its last, on a log that is full beforehand."""
+    states: list[planning.State] = []
+    for name in state or ["none", "full"]:
+        if name not in ("none", "full"):
+            raise ConfigurationError(f"--state is full or none, not {name!r}")
+        states.append("full" if name == "full" else "none")
+    chosen = planning.plan(
+        events=events,
+        users=users or [10_000, 100_000, 1_000_000],
+        workers=workers or [1, 2],
+        states=states,
+        stock_events=stock_events if with_stock_faust else None,
+    )
+    on = machine()
+    with bench(_home()) as running:
+        results = streams_bench.measure(chosen, running, seed=seed, repeat=repeat)
+    content = {"cases": streams_report.content(results)}
+    _tell("streams", [streams_report.table(results)], content, on, as_json=as_json, markdown=markdown, into=into)
+
+
+@bench_app.command()
+def recovery(
+    users: Annotated[int, typer.Option(min=1, help="Whose state is lost and read back.")] = 1_000_000,
+    restart_users: Annotated[
+        int, typer.Option(min=0, help="Users at a kill -9 and restart; 0 leaves it out.")
+    ] = 10_000,
+    repeat: Repeat = 1,
+    seed: Seed = 42,
+    into: Into = None,
+    markdown: Markdown = False,
+    as_json: Json = False,
+) -> None:
+    """Seconds until a stream worker is at work again: without any local state, and after a kill -9."""
+    on = machine()
+    with bench(_home()) as running:
+        results = recovery_bench.measure(running, users=users, restart_users=restart_users, seed=seed, repeat=repeat)
+    content = {"recoveries": recovery_bench.content(results)}
+    _tell("recovery", [recovery_bench.table(results)], content, on, as_json=as_json, markdown=markdown, into=into)
