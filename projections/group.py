@@ -14,7 +14,6 @@ from typing import Final
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from projections.checkpoints import Place
@@ -139,8 +138,14 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _commit_hints(self, seconds: float) -> None:
         offsets, self._hints = self._hints, {}
         assigned = self._consumer.assignment()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._consumer.commit({tp: offset for tp, offset in offsets.items() if tp in assigned})
-        except (KafkaError, TimeoutError, ValueError) as error:
-            log.info("Kafka's committed offsets were not updated; nothing depends on them", error=repr(error))
+        commit = asyncio.ensure_future(
+            self._consumer.commit({tp: offset for tp, offset in offsets.items() if tp in assigned})
+        )
+        commit.add_done_callback(_note)
+        # Not cancelled when the time is over: the client's own task would live on, with an error that nobody takes.
+        await asyncio.wait([commit], timeout=seconds)
+
+
+def _note(commit: asyncio.Future[None]) -> None:
+    if not commit.cancelled() and (error := commit.exception()) is not None:
+        log.info("Kafka's committed offsets were not updated; nothing depends on them", error=repr(error))

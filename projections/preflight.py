@@ -10,7 +10,7 @@ import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from projections.database import connect
+from projections.database import connect, is_away
 from projections.migrations import check_migrated
 from projections.settings import Settings
 from schemas.errors import ConfigurationError
@@ -32,8 +32,13 @@ async def open_database(settings: Settings) -> asyncpg.Connection:
     )
     try:
         await check_migrated(connection)
-    except BaseException:
-        await connection.close()
+    except Exception as error:
+        connection.terminate()
+        if is_away(error, connection):
+            raise ConfigurationError(
+                f"{settings.database_setting}: Postgres ended the connection ({type(error).__name__}); start it "
+                "(for the local stack: botpulse up) or look into its log"
+            ) from None
         raise
     return connection
 

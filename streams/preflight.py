@@ -22,14 +22,12 @@ async def check_topics(settings: Settings) -> int:
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, request_timeout_ms=10_000)
     try:
         await admin.start()
-    except (KafkaError, OSError) as error:
-        await admin.close()
-        raise ConfigurationError(
-            f"no Kafka broker answers at {settings.bootstrap_servers} (setting KAFKA_BOOTSTRAP_SERVERS; "
-            f"{type(error).__name__}): start it, or correct the setting"
-        ) from None
-    try:
         described = {topic["topic"]: topic for topic in await admin.describe_topics(names)}
+    except (KafkaError, OSError) as error:
+        raise ConfigurationError(
+            f"KAFKA_BOOTSTRAP_SERVERS: no Kafka broker answers at {settings.bootstrap_servers} "
+            f"({type(error).__name__}); start it (for the local stack: botpulse up) or correct the setting"
+        ) from None
     finally:
         await admin.close()
     counts = {name: len(described[name]["partitions"]) if name in described else 0 for name in names}

@@ -11,6 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from aiokafka import TopicPartition
+
+from deploy.kafka import consumer, partitions_of
 from deploy.publishing import publisher
 from deploy.simulate import Plan, simulate
 from schemas.records import CONTENT_TYPE_HEADER
@@ -61,7 +64,9 @@ def shares(users: int, events: int) -> tuple[int, int]:
     return invented, -(-users // invented)
 
 
-def invent(path: Path, *, users: int, events: int, seed: int, end: datetime, move: Move = _nothing) -> Log:
+def invent(
+    path: Path, *, users: int, events: int, seed: int, end: datetime, days: int = DAYS, move: Move = _nothing
+) -> Log:
     """Write the log of `events` events of about `users` users to a file: the same arguments, the same bytes."""
     invented, parts = shares(users, events)
     told: Counter[bytes] = Counter()
@@ -69,7 +74,7 @@ def invent(path: Path, *, users: int, events: int, seed: int, end: datetime, mov
     seen: set[bytes] = set()
     size = number = 0
     with path.open("wb", buffering=1 << 20) as file:
-        for emission in simulate(Plan(invented, events, seed, end, DAYS)):
+        for emission in simulate(Plan(invented, events, seed, end, days)):
             key, value, event = emission.key, emission.value, emission.event
             assert key is not None and value is not None and event is not None  # noqa: PT018  # without faults
             if parts > 1 and key.isdigit():
@@ -104,3 +109,10 @@ async def publish(
             if number % _SHOWN_EVERY == 0:
                 move(number)
     return number
+
+
+async def count(bootstrap_servers: str, topic: Topic) -> int:
+    """How many records a topic has ever been given."""
+    places = [TopicPartition(topic.name, number) for number in range(await partitions_of(bootstrap_servers, topic))]
+    async with consumer(bootstrap_servers) as client:
+        return sum((await client.end_offsets(places)).values())

@@ -12,7 +12,7 @@ from deploy.bench.errors import BenchmarkError
 from deploy.bench.measuring import Look, furthest, gauges
 from deploy.bench.processes import Worker
 
-LOOK_SECONDS: Final = 0.05
+LOOK_SECONDS: Final = 0.1
 STALLED_SECONDS: Final = 120.0
 """Without any progress for so long a measurement is given up."""
 _APPLIED: Final = "botpulse_streams_applied_offset"

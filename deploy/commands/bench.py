@@ -9,9 +9,11 @@ import typer
 from rich.console import Console
 
 from deploy.bench import cases as planning
+from deploy.bench import latency as latency_bench
+from deploy.bench import projections as projections_bench
+from deploy.bench import projections_report, streams_report
 from deploy.bench import recovery as recovery_bench
 from deploy.bench import streams as streams_bench
-from deploy.bench import streams_report
 from deploy.bench.home import bench
 from deploy.bench.tables import Table, machine, put_into
 from deploy.console import Json, print_json
@@ -121,3 +123,43 @@ def recovery(
         results = recovery_bench.measure(running, users=users, restart_users=restart_users, seed=seed, repeat=repeat)
     content = {"recoveries": recovery_bench.content(results)}
     _tell("recovery", [recovery_bench.table(results)], content, on, as_json=as_json, markdown=markdown, into=into)
+
+
+@bench_app.command()
+def projections(
+    events: Annotated[int, typer.Option(min=100, max=100_000_000, help="Events on the log.")] = 1_000_000,
+    users: Annotated[int, typer.Option(min=1, help="Of how many users.")] = 100_000,
+    row_events: Annotated[int, typer.Option(min=100, help="Events for the consumers of one row a statement.")] = 30_000,
+    repeat: Repeat = 1,
+    seed: Seed = 42,
+    into: Into = None,
+    markdown: Markdown = False,
+    as_json: Json = False,
+) -> None:
+    """Events a second from a real Kafka into all tables, beside one row a statement and one COPY."""
+    on = machine()
+    with bench(_home()) as running:
+        results = projections_bench.measure(
+            running, events=events, users=users, row_events=row_events, seed=seed, repeat=repeat
+        )
+    content = {"kinds": projections_report.content(results)}
+    _tell(
+        "projections", [projections_report.table(results)], content, on, as_json=as_json, markdown=markdown, into=into
+    )
+
+
+@bench_app.command()
+def latency(
+    rate: Annotated[float, typer.Option(min=1, max=100_000, help="Events a second.")] = 1_000,
+    seconds: Annotated[int, typer.Option(min=1, max=36_000, help="How long, after a warm-up of 5 s.")] = 60,
+    seed: Seed = 42,
+    into: Into = None,
+    markdown: Markdown = False,
+    as_json: Json = False,
+) -> None:
+    """Milliseconds from a payment to its tier in Postgres, at a steady rate with both services at work."""
+    on = machine()
+    with bench(_home()) as running:
+        result = latency_bench.measure(running, rate=rate, seconds=seconds, seed=seed)
+    content = latency_bench.content(result)
+    _tell("latency", [latency_bench.table(result)], content, on, as_json=as_json, markdown=markdown, into=into)

@@ -1,0 +1,68 @@
+-- What the benchmarks compare the projections with, in a schema of its own that nothing else uses.
+
+-- name: create_rows
+-- The tables of the consumer that writes one row a statement, and the table that is copied into.
+CREATE SCHEMA bench;
+CREATE TABLE bench.users (
+    telegram_id bigint PRIMARY KEY,
+    messages    bigint NOT NULL,
+    spent_cents bigint NOT NULL,
+    last_active timestamptz
+);
+CREATE TABLE bench.days (
+    date          date PRIMARY KEY,
+    payments      bigint NOT NULL,
+    revenue_cents bigint NOT NULL
+);
+CREATE TABLE bench.payments (
+    charge_id    text PRIMARY KEY,
+    telegram_id  bigint NOT NULL,
+    amount_cents bigint NOT NULL,
+    paid_at      timestamptz NOT NULL
+);
+CREATE TABLE bench.events (
+    number       bigint NOT NULL,
+    source       text NOT NULL,
+    id           text NOT NULL,
+    type         text NOT NULL,
+    subject      text NOT NULL,
+    happened_at  timestamptz NOT NULL,
+    amount_cents bigint
+);
+
+-- name: upsert_user
+-- One event of a user.
+INSERT INTO bench.users AS u (telegram_id, messages, spent_cents, last_active)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (telegram_id) DO UPDATE SET
+    messages = u.messages + excluded.messages,
+    spent_cents = u.spent_cents + excluded.spent_cents,
+    last_active = greatest(u.last_active, excluded.last_active);
+
+-- name: upsert_day
+-- One payment of a day.
+INSERT INTO bench.days AS d (date, payments, revenue_cents)
+VALUES ($1, 1, $2)
+ON CONFLICT (date) DO UPDATE SET
+    payments = d.payments + 1,
+    revenue_cents = d.revenue_cents + excluded.revenue_cents;
+
+-- name: upsert_payment
+-- One payment, once.
+INSERT INTO bench.payments (charge_id, telegram_id, amount_cents, paid_at)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (charge_id) DO NOTHING;
+
+-- name: log_commit_times
+-- From the next start of the server on it remembers when each transaction was committed.
+ALTER SYSTEM SET track_commit_timestamp = on;
+
+-- name: tier_commit_times
+-- When the transactions were committed that wrote these users' tier.
+SELECT telegram_id, pg_xact_commit_timestamp(xmin) AS committed_at
+FROM botpulse.users
+WHERE telegram_id = ANY ($1::bigint[]) AND current_tier <> 'new';
+
+-- name: count_tiers
+-- How many of these users have another tier than new.
+SELECT count(*) FROM botpulse.users WHERE telegram_id = ANY ($1::bigint[]) AND current_tier <> 'new';
