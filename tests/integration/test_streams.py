@@ -276,3 +276,20 @@ async def test_a_changelog_that_is_ahead_of_the_log_stops_the_worker(bench: Benc
     with bench.worker() as worker:
         assert await worker.exited() == 2
         assert "don't belong together" in worker.output
+
+
+async def test_a_refused_write_ends_the_worker_with_nothing_acknowledged(bench: Bench) -> None:
+    """The topic takes no record as large as an aggregate, until somebody mends it."""
+    await bench.publish(400)
+    await log.configure(bench.bootstrap, bench.topics.user_aggregates.name, {"max.message.bytes": "100"})
+    with bench.worker() as worker:
+        assert await worker.exited() == 1
+        (line,) = [line for line in worker.output.splitlines() if line.startswith("botpulse streams: ")]
+        assert bench.topics.user_aggregates.name in line
+        assert "Traceback" not in worker.output
+    assert sum((await log.committed(bench.bootstrap, bench.topics.streams_group)).values()) == 0
+    await log.configure(bench.bootstrap, bench.topics.user_aggregates.name, bench.topics.user_aggregates.config)
+    with bench.worker() as worker:
+        await eventually(bench.folded, "a restart carries on")
+        assert worker.terminate() == 0
+    await bench.check()

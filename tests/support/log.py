@@ -8,6 +8,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from schemas.codec import CONTENT_TYPE_HEADER
@@ -91,3 +92,13 @@ def header(record: Any, name: str) -> bytes | None:
     """The last header of a name."""
     values: Sequence[bytes] = [value for key, value in record.headers if key == name]
     return values[-1] if values else None
+
+
+async def configure(bootstrap_servers: str, topic: str, config: dict[str, str]) -> None:
+    """Give a topic these settings and no others of its own."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, config)])
+    finally:
+        await admin.close()

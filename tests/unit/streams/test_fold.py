@@ -283,3 +283,44 @@ def test_any_crash_repeats_work_and_never_an_effect(seed: int) -> None:
     assert all(by_id[json.loads(change)["id"]] == change for change in broken.tier_changes)
     assert sorted(by_id.values()) == sorted(whole.tier_changes)
     assert set(broken.letters) == set(whole.letters)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_hundreds_of_events_in_random_orders_give_one_aggregate(seed: int) -> None:
+    """Without conflicts, which stand in the order of the log: one amount an identity."""
+    chance = random.Random(seed)
+    events: list[dict[str, Any]] = []
+    for n in range(300):
+        at = START + timedelta(seconds=chance.randint(-2_000_000, 80_000))
+        charge, other = chance.randint(1, 40), f"x{chance.randint(1, 60)}"
+        events.append(
+            chance.choice(
+                [
+                    payment(f"e{n}", 100 * charge, f"ch{charge}", at=at),
+                    refund(f"e{n}", 70, other, f"ch{charge}", at=at),
+                    closed(f"e{n}", chance.choice(["won", "lost"]), other, at=at),
+                    opened(f"e{n}", 10, other, at=at),
+                    event("credits.spent", {"credits": 2, "reason": "message"}, id_=f"e{n}", at=at),
+                    event("message.received", {"kind": "text"}, id_=f"e{n}", at=at),
+                ]
+            )
+        )
+    expected, _ = fold(log(events))
+    for _ in range(5):
+        chance.shuffle(events)
+        assert fold(log(events))[0] == expected
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_two_histories_of_one_user_may_interleave_in_any_way(seed: int) -> None:
+    chance = random.Random(seed)
+    first = [payment(f"a{n}", 100, f"ch{n}", source="/bot") for n in range(30)]
+    second = [refund(f"b{n}", 60, f"r{n}", f"ch{n}", source="/hook") for n in range(30)]
+    results = []
+    for _ in range(5):
+        left, right, woven = list(first), list(second), []
+        while left or right:
+            woven.append((left if left and (not right or chance.random() < 0.5) else right).pop(0))
+        results.append(fold(log(woven))[0])
+    assert results[0]["spent_cents"] == 30 * 40
+    assert all(result == results[0] for result in results)
