@@ -176,9 +176,13 @@ class BatchConsumer(driver.Consumer):
     # -- rebalancing
 
     async def perform_seek(self) -> None:
-        """Begin again at the committed offsets; what was fetched before is forgotten."""
+        """Begin again at the committed offsets, or at the beginning; what was fetched before is forgotten."""
         self._positions.clear()
         await super().perform_seek()
+        # The client leaves a partition without a committed offset where it is: beyond what was fetched and forgotten.
+        uncommitted = [tp for tp in self.assignment() if not self._committed_offset.get(tp)]
+        if uncommitted:
+            await self._thread.seek_to_beginning(*(aiokafka.TopicPartition(*tp) for tp in uncommitted))
 
     def forget(self, partitions: Iterable[TP]) -> None:
         """Drop what is known of partitions that were taken away."""

@@ -1,0 +1,178 @@
+"""The batched transport by itself: a Faust app of a test on a real Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import faust
+from faust.types import TP, Message
+
+from deploy.local import StackInfo
+from schemas.partitioner import partition_of
+from schemas.topics import Topics
+from streams.transport import BatchConsumer, BatchProducer, BatchSchema, BatchTransport, OutgoingRecord
+from tests.support import log
+from tests.support.services import eventually
+
+PARTITIONS = 4
+
+
+class Collector:
+    """An app whose only agent takes batches and leaves the acks to the test."""
+
+    def __init__(self, stack: StackInfo, topics: Topics) -> None:
+        self.topic = topics.events.name
+        self.group = f"{topics.prefix}collector"
+        self.bootstrap = stack.bootstrap_servers
+        self.messages: list[Message] = []
+        self.app = faust.App(
+            self.group,
+            broker=f"kafka://{stack.bootstrap_servers}",
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            table_standby_replicas=0,
+            broker_commit_interval=0.1,
+            broker_session_timeout=3.0,
+            broker_heartbeat_interval=0.5,
+            broker_max_poll_records=20,
+        )
+        self.app.transport = self.app.producer_transport = BatchTransport(self.app.conf.broker, self.app)
+        self.app.agent(self.app.topic(self.topic, schema=BatchSchema()), name="collect")(self._collect)
+
+    async def _collect(self, stream: Any) -> None:
+        async for event in stream.noack().events():
+            if self.consumer.take(event.message):
+                self.messages.append(event.message)
+
+    @property
+    def consumer(self) -> BatchConsumer:
+        assert isinstance(self.app.consumer, BatchConsumer)
+        return self.app.consumer
+
+    def of(self, partition: int) -> list[Message]:
+        """The partition's batches in the order they came."""
+        return [message for message in self.messages if message.partition == partition]
+
+    def records(self) -> int:
+        """How many records came."""
+        return sum(len(message.value or ()) for message in self.messages)
+
+    def ack_all(self) -> None:
+        """Acknowledge everything that came."""
+        for message in self.messages:
+            self.consumer.ack(message)
+
+    async def committed(self, partition: int) -> int:
+        """The group's committed offset, 0 before the first."""
+        offsets = await log.committed(self.bootstrap, self.group)
+        return next((offset for tp, offset in offsets.items() if tp.partition == partition), 0)
+
+
+@asynccontextmanager
+async def collecting(stack: StackInfo, topics: Topics) -> AsyncIterator[Collector]:
+    """A running collector; whatever it took is acknowledged before it stops, or it would wait for that."""
+    collector = Collector(stack, topics)
+    await collector.app.start()
+    try:
+        yield collector
+    finally:
+        collector.ack_all()
+        await collector.app.stop()
+
+
+def keyed(partition: int, count: int) -> list[dict[str, Any]]:
+    """Events of one user of the partition."""
+    user = next(str(n) for n in range(1, 1000) if partition_of(str(n).encode(), PARTITIONS) == partition)
+    return [{"subject": user, "n": n} for n in range(count)]
+
+
+async def test_a_message_is_a_batch_and_only_contiguous_acks_are_committed(stack: StackInfo, topics: Topics) -> None:
+    await log.publish(stack.bootstrap_servers, topics, keyed(2, 200))
+    async with collecting(stack, topics) as collector:
+        await eventually(lambda: len(collector.of(2)) >= 3, "three batches are in flight")
+        first, second, third = collector.of(2)[:3]
+        for message in (first, second, third):
+            records: Any = message.value
+            assert message.offset == records[-1].offset
+            assert [record.offset for record in records] == list(range(records[0].offset, message.offset + 1))
+        assert collector.consumer.ack(second)
+        assert collector.consumer.ack(third)
+        await collector.consumer.commit()
+        assert await collector.committed(2) == 0
+        assert collector.consumer.ack(first)
+
+        async def moved() -> bool:
+            return await collector.committed(2) == third.offset + 1
+
+        await eventually(moved, "the commit moves over all three")
+
+
+async def test_what_is_not_acked_holds_back_fetching_and_its_own_partition_alone(
+    stack: StackInfo, topics: Topics
+) -> None:
+    await log.publish(stack.bootstrap_servers, topics, [*keyed(1, 500), *keyed(3, 500)])
+    async with collecting(stack, topics) as collector:
+
+        async def drained() -> bool:
+            for message in collector.of(3):
+                collector.consumer.ack(message)
+            return await collector.committed(3) == 500
+
+        await eventually(drained, "partition 3 is acked to its end")
+        held = collector.of(1)
+        assert 0 < sum(len(message.value or ()) for message in held) < 500
+        assert await collector.committed(1) == 0
+
+
+async def test_paused_partitions_bring_nothing_and_resumed_ones_go_on(stack: StackInfo, topics: Topics) -> None:
+    async with collecting(stack, topics) as collector:
+        await log.publish(stack.bootstrap_servers, topics, keyed(0, 5))
+        await eventually(lambda: collector.records() == 5, "partition 0 flows")
+        paused = TP(collector.topic, 0)
+        collector.consumer.pause_partitions({paused})
+        await log.publish(stack.bootstrap_servers, topics, [*keyed(0, 7), *keyed(1, 9)])
+        await eventually(lambda: sum(len(m.value or ()) for m in collector.of(1)) == 9, "the other partition flows")
+        collector.consumer.resume_partitions({paused})
+        await eventually(lambda: collector.records() == 21, "the paused partition goes on where it was")
+        offsets = [record.offset for message in collector.of(0) for record in message.value or ()]  # type: ignore[attr-defined]
+        assert offsets == list(range(12))
+
+
+async def test_a_seek_to_the_committed_offsets_brings_the_rest_again(stack: StackInfo, topics: Topics) -> None:
+    await log.publish(stack.bootstrap_servers, topics, keyed(0, 10))
+    async with collecting(stack, topics) as collector:
+        await eventually(lambda: collector.records() == 10, "all came")
+        collector.messages.clear()
+        await collector.consumer.perform_seek()
+        await eventually(lambda: collector.records() == 10, "nothing was acked, so all comes again")
+        assert len({record.offset for m in collector.messages for record in m.value or ()}) == 10  # type: ignore[attr-defined]
+
+
+async def test_stopping_waits_for_what_was_taken_and_commits_it(stack: StackInfo, topics: Topics) -> None:
+    await log.publish(stack.bootstrap_servers, topics, keyed(0, 10))
+    collector = Collector(stack, topics)
+    await collector.app.start()
+    await eventually(lambda: collector.records() == 10, "all came")
+    stopping = asyncio.create_task(collector.app.stop())
+    await eventually(lambda: not collector.consumer.flow_active, "the stop has begun")
+    assert not stopping.done()
+    collector.ack_all()
+    await stopping
+    assert await collector.committed(0) == 10
+
+
+async def test_a_write_returns_the_offset_after_it_and_keeps_the_order(stack: StackInfo, topics: Topics) -> None:
+    async with collecting(stack, topics) as collector:
+        producer = collector.app.producer
+        assert isinstance(producer, BatchProducer)
+        large = bytes(600 * 1024)
+        records = [OutgoingRecord(b"k%d" % n, large if n == 2 else b"v%d" % n) for n in range(5)]
+        assert await producer.write(topics.tier_changes.name, 1, records) == 5
+        assert await producer.write(topics.tier_changes.name, 1, records[:1]) == 6
+        assert await producer.write(topics.tier_changes.name, 1, []) is None
+        written = await log.read_all(stack.bootstrap_servers, topics.tier_changes.name)
+        assert [record.key for record in written] == [b"k0", b"k1", b"k2", b"k3", b"k4", b"k0"]
