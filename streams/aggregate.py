@@ -28,6 +28,8 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from .encoding import dumps
+
 RECENT_EVENTS = 64
 DIGEST_CHARACTERS = 11
 HOURS_KEPT = 24
@@ -95,7 +97,7 @@ class UserAggregate:
         """The public value; buckets that no window can see at `at_ms` are dropped from it and from here."""
         _drop_up_to(self.hours, self.at_ms // HOUR_MS - HOURS_KEPT)
         _drop_up_to(self.days, self.at_ms // DAY_MS - DAYS_KEPT)
-        return orjson.dumps(
+        return dumps(
             {
                 "v": 1,
                 "applied": self.applied,

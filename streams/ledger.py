@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from .encoding import dumps
+
 Order = tuple[int, str, str]
 """(time in microseconds, source, id): among facts of one identity and amount the smallest supplies the fields."""
 
@@ -120,7 +122,7 @@ class Entry:
     def encode(self) -> bytes:
         """The value on bot.user-ledger."""
         versions = [(offset, tuple(state)) for offset, state in self.versions]
-        return orjson.dumps({"v": 1, "versions": versions})
+        return dumps({"v": 1, "versions": versions})
 
 
 def decode(key: bytes, value: bytes) -> Entry:

@@ -1,9 +1,10 @@
-"""From a payment to its tier in Postgres, under load: both services at work on a log that grows at a steady rate.
+"""From a payment to its tier, under load: both services at work on a log that grows at a steady rate.
 
 Payments of users who never paid before are mixed into the simulator's events; each makes its user Regular. The clock
 starts when the payment is due by the schedule, whether or not the sender is late (so a stall is not hidden by the load
-that it holds up), and stops at the commit of the transaction that wrote the tier, as Postgres itself has recorded it:
-nothing polls while it is measured.
+that it holds up), and stops at the commit of the transaction that wrote the row, as Postgres itself has recorded it:
+nothing polls while it is measured. The projections decide `users.current_tier` from the payment by themselves; the
+tier change in `tier_history` has gone through the stream service first.
 """
 
 from __future__ import annotations
@@ -57,15 +58,17 @@ class Due(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """Seconds of every timed payment: until its tier change is on the log, and until it is committed in Postgres.
+    """Seconds of every timed payment: until total and tier are committed in users, until the tier change is on the
+    log, and until that is committed in tier_history.
 
     `late`: how far the sender was behind its schedule, at most.
     """
 
     rate: float
     seconds: int
+    tier: tuple[float, ...]
     decided: tuple[float, ...]
-    committed: tuple[float, ...]
+    change: tuple[float, ...]
     late: float
 
 
@@ -90,8 +93,9 @@ def measure(bench: Bench, *, rate: float, seconds: int, seed: int) -> Result:
         return Result(
             rate,
             seconds,
+            tuple(committed[probe][0] - at for probe, at in timed.items()),
             tuple(decided[probe] - at for probe, at in timed.items()),
-            tuple(committed[probe] - at for probe, at in timed.items()),
+            tuple(committed[probe][1] - at for probe, at in timed.items()),
             late,
         )
 
@@ -161,19 +165,19 @@ async def _send(
     return due_at, late
 
 
-async def _committed(url: str, probes: list[int], workers: Sequence[Worker]) -> dict[int, float]:
-    """When each probe's tier was committed, in seconds since 1970."""
+async def _committed(url: str, probes: list[int], workers: Sequence[Worker]) -> dict[int, tuple[float, float]]:
+    """When each probe's tier and tier change were committed, in seconds since 1970."""
     connection = await asyncpg.connect(url)
     try:
         deadline = time.monotonic() + ARRIVAL_SECONDS
-        while (arrived := await connection.fetchval(sql.query("bench", "count_tiers"), probes)) < len(probes):
+        while (arrived := await connection.fetchval(sql.query("bench", "count_tier_changes"), probes)) < len(probes):
             for worker in workers:
                 worker.check()
             if time.monotonic() > deadline:
                 raise BenchmarkError(f"of {len(probes):,} tiers {arrived:,} arrived within {ARRIVAL_SECONDS:.0f} s")
             await asyncio.sleep(0.5)
         rows = await connection.fetch(sql.query("bench", "tier_commit_times"), probes)
-        return {row["telegram_id"]: row["committed_at"].timestamp() for row in rows}
+        return {row["telegram_id"]: (row["tier_at"].timestamp(), row["change_at"].timestamp()) for row in rows}
     finally:
         await connection.close()
 
@@ -190,12 +194,16 @@ async def _decided(bootstrap_servers: str, topics: Topics, probes: dict[int, flo
 def table(result: Result) -> Table:
     """A row a stage, in milliseconds."""
     rows = []
-    stages = (("tier change on the log", result.decided), ("tier committed in Postgres", result.committed))
+    stages = (
+        ("total and tier committed in users", result.tier),
+        ("tier change on the log", result.decided),
+        ("tier change committed in tier_history", result.change),
+    )
     for name, seconds in stages:
         figures = [*(percentile(seconds, share) for share in (0.5, 0.9, 0.99, 0.999)), max(seconds)]
         rows.append((name, *(f"{1000 * figure:,.0f}" for figure in figures)))
     notes = [
-        f"Milliseconds from a payment to its tier, over {len(result.committed):,} payments among "
+        f"Milliseconds from a payment to its tier, over {len(result.change):,} payments among "
         f"{result.rate:,.0f} events a second for {result.seconds} s;",
         f"the sender was at most {1000 * result.late:,.0f} ms behind its schedule.",
     ]
@@ -204,11 +212,11 @@ def table(result: Result) -> Table:
 
 def content(result: Result) -> dict[str, Any]:
     """For `--json`, in seconds."""
-    stages = {"decided": result.decided, "committed": result.committed}
+    stages = {"tier": result.tier, "decided": result.decided, "change": result.change}
     return {
         "rate": result.rate,
         "seconds": result.seconds,
-        "payments": len(result.committed),
+        "payments": len(result.change),
         "late": round(result.late, 4),
         **{
             name: {f"p{share * 100:g}": round(percentile(seconds, share), 4) for share in (0.5, 0.9, 0.99, 0.999, 1)}

@@ -14,7 +14,7 @@ import typer
 
 from tests.faults.campaign import Options, run
 from tests.faults.mutations import MUTATIONS
-from tests.faults.plan import DECK
+from tests.faults.plan import DECK, SERVICES
 from tests.faults.report import CampaignError, Report
 
 SOAK_DECK = {"kill": 2, "storm": 1}
@@ -26,6 +26,7 @@ def main(
     minutes: Annotated[float, typer.Option(min=0.1, help="At most so long, checks apart.")] = 60.0,
     rate: Annotated[float, typer.Option(min=0, help="Records a second; 0 as fast as it goes.")] = 1200.0,
     kinds: Annotated[str, typer.Option(help="Only these kinds of faults, with commas.")] = "",
+    services: Annotated[str, typer.Option(help="Only these services.")] = ",".join(SERVICES),
     gap: Annotated[float, typer.Option(min=0, help="Mean seconds between two faults.")] = 2.0,
     far: Annotated[bool | None, typer.Option(help="Duplicates up to 72 h late; by default every other seed.")] = None,
     mutate: Annotated[str, typer.Option(help="Take a protection out first: " + ", ".join(MUTATIONS))] = "",
@@ -49,6 +50,7 @@ def main(
         deck=deck,
         mutate=mutate,
         keep=keep,
+        services=tuple(services.split(",")),
     )
     if soak:
         options = Options(

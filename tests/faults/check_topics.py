@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -38,6 +40,18 @@ async def aggregates(servers: str, topics: Topics, report: Report, *, money_only
         if known is None or value["applied"] >= known["applied"]:
             values[record.key.decode()] = value
     return compare(topics.user_aggregates.name, report["users"], values, _MONEY if money_only else _ALL)
+
+
+async def write_histories(servers: str, topics: Topics, users: Sequence[str], path: Path) -> None:
+    """All that the topics hold of some users, for whoever looks for the cause of a difference."""
+    lines = []
+    for topic in (topics.events, topics.user_ledger, topics.user_aggregates, topics.tier_changes):
+        async for record in read_all(servers, topic):
+            if (record.key or b"").decode(errors="replace").partition(":")[0] in users:
+                place = {"topic": topic.name, "partition": record.partition, "offset": record.offset}
+                value = (record.value or b"").decode(errors="replace")[:4000]
+                lines.append({**place, "ms": record.timestamp, "key": record.key.decode(), "value": value})
+    await asyncio.to_thread(path.write_bytes, b"\n".join(map(orjson.dumps, lines)))
 
 
 async def tier_changes(

@@ -55,6 +55,8 @@ class Injector:
                 self._world.report.notes["crash point not reached, killed instead"] += 1
                 worker.signal(signal.SIGKILL, "kill")
                 await worker.ended()
+            elif worker.status != -signal.SIGKILL:
+                self._world.report.notes["ended before its crash point"] += 1
 
     async def _armed(self, slot: Slot, environment: dict[str, str], asked: str) -> Worker:
         """Replace the slot's worker by one with these settings."""

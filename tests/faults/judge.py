@@ -42,7 +42,11 @@ async def judge(world: World, fingerprint: str, books: dict[str, Any], *, money_
     on_log = await check_topics.fingerprint_of_log(servers, topics)
     if on_log != fingerprint:
         report.error(f"the log is not what was published (count:digest): {on_log}, published {fingerprint}")
-    _all(world, check_tables.shortly(await check_topics.aggregates(servers, topics, books, money_only=money_only)))
+    differences = await check_topics.aggregates(servers, topics, books, money_only=money_only)
+    _all(world, check_tables.shortly(differences))
+    if differences and world.keeps_logs:
+        users = sorted({difference.subject for difference in differences})[:20]
+        await check_topics.write_histories(servers, topics, users, world.folder / "logs" / "histories.jsonl")
     report.figures["dead_letters"], errors = await check_topics.dead_letters(servers, topics, books)
     _all(world, errors)
     if not tables:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -10,19 +13,22 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 import projections.preflight
+import projections.service
 import streams.preflight
 from deploy.local import LocalStack, StackInfo
 from projections.settings import Settings as ProjectionsSettings
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, ServiceStopped
 from schemas.topics import Topics
 from streams.settings import Settings as StreamsSettings
+from tests.support import log
 from tests.support.databases import execute
+from tests.support.services import eventually, service
 
 
 async def test_a_database_that_ends_while_projections_starts(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connect = projections.preflight.connect
+    connect = projections.preflight.connect  # type: ignore[attr-defined]
 
     async def then_lose(*arguments: Any, **options: Any) -> asyncpg.Connection:
         connection = await connect(*arguments, **options)
@@ -30,7 +36,7 @@ async def test_a_database_that_ends_while_projections_starts(
         return connection
 
     monkeypatch.setattr(projections.preflight, "connect", then_lose)
-    settings = ProjectionsSettings(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", DATABASE_URL=database_url)  # type: ignore[call-arg]
+    settings = ProjectionsSettings(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", DATABASE_URL=database_url)
     with pytest.raises(ConfigurationError, match="DATABASE_URL"):
         await projections.preflight.open_database(settings)
 
@@ -44,7 +50,7 @@ async def test_a_broker_that_ends_while_streams_starts(
         await start(client)
         await asyncio.to_thread(local_stack.kill_broker)
 
-    settings = StreamsSettings(KAFKA_BOOTSTRAP_SERVERS=stack.bootstrap_servers, BOTPULSE_TOPIC_PREFIX=topics.prefix)  # type: ignore[call-arg]
+    settings = StreamsSettings(KAFKA_BOOTSTRAP_SERVERS=stack.bootstrap_servers, BOTPULSE_TOPIC_PREFIX=topics.prefix)
     try:
         with monkeypatch.context() as patch:
             patch.setattr(AIOKafkaAdminClient, "start", then_lose)
@@ -52,3 +58,41 @@ async def test_a_broker_that_ends_while_streams_starts(
                 await streams.preflight.check_topics(settings)
     finally:
         await asyncio.to_thread(local_stack.restart_broker)
+
+
+async def test_a_cancellation_from_within_is_no_stop_of_projections() -> None:
+    class Cancelled:
+        async def run(self) -> None:
+            raise asyncio.CancelledError
+
+        def stop(self) -> None: ...
+
+    with pytest.raises(ServiceStopped):
+        await projections.service._until_signal(Cancelled())  # type: ignore[arg-type]
+
+
+async def test_streams_ends_on_sigterm_while_the_broker_is_frozen(
+    stack: StackInfo, topics: Topics, tmp_path: Path, local_stack: LocalStack
+) -> None:
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers, "BOTPULSE_TOPIC_PREFIX": topics.prefix}
+    found = local_stack.find()
+    assert found is not None
+    await _publish(stack, topics, 20_000)
+    with service("streams", environment, tmp_path / "streams.log") as running:
+        await eventually(lambda: "at work" in running.output, "streams is at work")
+        os.kill(found.kafka_pid, signal.SIGSTOP)  # in the middle of its batches
+        try:
+            running.process.terminate()
+            await running.exited(20)
+        finally:
+            os.kill(found.kafka_pid, signal.SIGCONT)
+        assert "Traceback" not in running.output
+
+
+async def _publish(stack: StackInfo, topics: Topics, count: int) -> None:
+    event = {
+        "specversion": "1.0", "source": "/tests", "type": "botpulse.message.received.v1",
+        "time": "2026-01-02T03:04:05Z", "datacontenttype": "application/json", "data": {"kind": "text"},
+    }  # fmt: skip
+    events = ({**event, "id": str(number), "subject": str(1 + number % 50)} for number in range(count))
+    await log.publish(stack.bootstrap_servers, topics, events)

@@ -66,6 +66,11 @@ class Worker:
         return self._process.poll() is None
 
     @property
+    def status(self) -> int | None:
+        """The exit status; None while it lives."""
+        return self._process.poll()
+
+    @property
     def age(self) -> float:
         """Seconds since the start."""
         return time.monotonic() - self.started

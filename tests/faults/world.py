@@ -40,6 +40,7 @@ class World:
         self.topics = Topics("faults.")
         self.session_seconds = session_seconds
         self.tree_is_mutated = False
+        self.keeps_logs = False
         self.slots: dict[tuple[str, int], Slot] = {}
         self.postgres_lock = asyncio.Lock()
         self.broker_lock = asyncio.Lock()
@@ -95,7 +96,7 @@ class World:
         self.report.exits.append(result)
         if result.problem:
             self.report.error(f"{result.worker} ended with {result.status} after {result.seconds} s: {result.problem}")
-        elif result.status != 0:
+        elif not self.keeps_logs:
             # What went as it should is not worth its disk space for hours.
             worker.log.write_text(result.last_line)
         return result
@@ -152,6 +153,7 @@ async def running_world(
         try:
             info = await asyncio.to_thread(stack.up, tied=True, wipe_at_end=True)
             world = World(stack, folder, tree, report, session_seconds)
+            world.keeps_logs = keep is not None
             await create(info.bootstrap_servers, world.topics, partitions)
             for database in (DATABASE, FRESH_DATABASE):
                 await execute(info.database_url, f"CREATE DATABASE {database} TEMPLATE template0")

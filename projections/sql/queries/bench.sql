@@ -58,11 +58,15 @@ ON CONFLICT (charge_id) DO NOTHING;
 ALTER SYSTEM SET track_commit_timestamp = on;
 
 -- name: tier_commit_times
--- When the transactions were committed that wrote these users' tier.
-SELECT telegram_id, pg_xact_commit_timestamp(xmin) AS committed_at
-FROM botpulse.users
-WHERE telegram_id = ANY ($1::bigint[]) AND current_tier <> 'new';
+-- When the transactions were committed that wrote these users' tier, and the tier change that streams sent.
+SELECT
+    u.telegram_id,
+    pg_xact_commit_timestamp(u.xmin) AS tier_at,
+    pg_xact_commit_timestamp(h.xmin) AS change_at
+FROM botpulse.users AS u
+JOIN botpulse.tier_history AS h USING (telegram_id)
+WHERE u.telegram_id = ANY ($1::bigint[]);
 
--- name: count_tiers
--- How many of these users have another tier than new.
-SELECT count(*) FROM botpulse.users WHERE telegram_id = ANY ($1::bigint[]) AND current_tier <> 'new';
+-- name: count_tier_changes
+-- How many tier changes of these users have been written.
+SELECT count(*) FROM botpulse.tier_history WHERE telegram_id = ANY ($1::bigint[]);

@@ -1,0 +1,40 @@
+"""The short campaign: at least 50 faults upon both services, then every total exact. `make faults` is the long one.
+
+A failure names the seed: `python -m tests.faults --seed N` injects the same faults.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FAULTS = 50
+ROOT = Path(__file__).parents[2]
+
+
+async def test_every_total_is_exact_after_fifty_faults(capsys: pytest.CaptureFixture[str]) -> None:
+    seed = secrets.randbelow(1_000_000)
+    with capsys.disabled():
+        print(f"\nfault campaign with seed {seed}", flush=True)  # noqa: T201
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "tests.faults", f"--seed={seed}", f"--faults={FAULTS}", "--rate=800", "--json"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+
+    done = await asyncio.to_thread(run)
+    assert done.returncode == 0, f"seed {seed}\n{done.stdout[-6000:]}\n{done.stderr[-3000:]}"
+    report = json.loads(done.stdout)
+    assert report["injected"] == FAULTS
+    assert report["figures"]["books"]["events"] > 10_000
