@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.botpulse-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-ops
+.PHONY: help setup demo test check check-ops faults soak
 
 help: ## Say what there is to make
 	@echo "Botpulse: make TARGET [PYTHON=python3.13]"
@@ -42,6 +42,12 @@ check: $(READY) ## Format, lint, types and import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+faults: $(READY) ## The long fault campaign: an hour or 300 faults; FAULTS="--seed 7 --faults 100" and the like
+	@$(BIN)/python -m tests.faults $(FAULTS)
+
+soak: $(READY) ## streams alone under 2,000,000 events with 20 kills and 10 rebalance storms, to the cent
+	@$(BIN)/python -m tests.faults --soak $(FAULTS)
 
 check-ops: ## What needs tools outside the wheels: so far docker compose, on docker-compose.yml
 	@if docker compose version >/dev/null 2>&1; then \

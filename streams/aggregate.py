@@ -141,8 +141,11 @@ def rules_marker(version: int) -> bytes:
 
 
 def _add(buckets: Buckets, bucket: int, counter: int, amount: int) -> None:
+    if amount >= 0 and buckets and buckets[-1][0] == bucket:  # nearly always: events come about in order
+        buckets[-1][counter] += amount
+        return
     at = len(buckets)
-    while at and buckets[at - 1][0] > bucket:  # mostly none: events come about in order
+    while at and buckets[at - 1][0] > bucket:
         at -= 1
     if at and buckets[at - 1][0] == bucket:
         counters = buckets[at - 1]

@@ -21,8 +21,10 @@ from .settings import Settings
 from .transport import BatchConsumer, BatchProducer, BatchSchema, BatchTransport
 
 COMMIT_SECONDS = 0.25
-MAX_BATCH_RECORDS = 20_000
-MAX_FETCH_BYTES = 2 * 1024 * 1024
+MAX_BATCH_RECORDS = 50_000
+MAX_FETCH_BYTES = 4 * 1024 * 1024
+"""Of a partition at once. The larger a batch, the more of a user's events share one decoding and one record of the
+changelog; behind the log's end batches are as small as what has just arrived."""
 
 
 class Worker:

@@ -20,7 +20,7 @@ from mode import Service
 
 from .positions import Positions
 
-MAX_IN_FLIGHT = 3
+MAX_IN_FLIGHT = 2
 """Batches of a partition fetched ahead of processing: enough to keep it busy, little enough to bound memory."""
 
 POLL_SECONDS = 0.05

@@ -19,7 +19,12 @@ _POLL_SECONDS: Final = 0.03
 STOP_SECONDS: Final = 25.0
 """A worker that was asked to stop and has not after this time is an error."""
 _AT_WORK: Final = {"streams": "at work", "projections": "claimed"}
-_OUTAGE_WORDS: Final = re.compile(r"no Postgres answers|no Kafka|does not say which topics|no broker|Kafka .* failed")
+_OUTAGE_WORDS: Final = re.compile(
+    r"no Postgres answers|Postgres ended the connection|no Kafka|Kafka .* (failed|does not say|ended)"
+)
+
+_LIBRARY_NOISE: Final = re.compile(r'"logger": "aiokafka')
+"""What the Kafka client logs of its own before it raises; what counts is how the service takes it."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ class Worker:
         lines = [line for line in text.splitlines() if line.strip()]
         last = lines[-1][:300] if lines else ""
         problem = _problem(self.service, status, self.asked, last, outage=outage)
-        if "Traceback" in text:
+        if any("Traceback" in line and not _LIBRARY_NOISE.search(line) for line in lines):
             problem = f"a traceback in {self.log}" + (f"; {problem}" if problem else "")
         return Exit(self.name, status, self.asked, round(self.age, 1), last, problem)
 
