@@ -7,7 +7,6 @@ that must be changed first.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import signal
 import sys
@@ -26,7 +25,7 @@ from projections.metrics import Metrics
 from projections.preflight import count_partitions, open_database
 from projections.runner import Runner
 from projections.settings import Settings, claim_instance_id
-from schemas.errors import BotpulseError
+from schemas.errors import BotpulseError, ServiceStopped
 
 STOP_SECONDS: Final = 6.0
 """After a signal the batch in hand is finished; one that takes longer is rolled back. With the goodbyes to Kafka and
@@ -85,16 +84,25 @@ async def _run(settings: Settings, apply: Apply) -> None:
 async def _until_signal(runner: Runner) -> None:
     loop = asyncio.get_running_loop()
     work = asyncio.create_task(runner.run())
+    signalled = False
 
     def on_signal() -> None:
+        nonlocal signalled
+        signalled = True
         log.info("stopping")
         runner.stop()
         loop.call_later(STOP_SECONDS, work.cancel)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    with contextlib.suppress(asyncio.CancelledError):
+    try:
         await work
+    except asyncio.CancelledError:
+        if not signalled:
+            # The Kafka client cancels its own waiters when it gives a connection up.
+            raise ServiceStopped(
+                "the work was cancelled without a signal, nothing unfinished was acknowledged; a restart carries on"
+            ) from None
     log.info("stopped")
 
 

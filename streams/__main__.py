@@ -12,14 +12,14 @@ import sys
 import uvloop
 from prometheus_client import CollectorRegistry, start_http_server
 
-from schemas.errors import BotpulseError
+from schemas.errors import BotpulseError, ServiceStopped
 
 from .metrics import Metrics
 from .preflight import check_topics
 from .settings import Settings, claim_instance_id
 from .worker import Worker
 
-STOP_SECONDS = 10.0
+STOP_SECONDS = 9.0
 log = logging.getLogger("streams")
 
 
@@ -68,8 +68,16 @@ async def _run(settings: Settings) -> None:
         if worker.app.crash_reason is not None:
             _die(worker.app.crash_reason)
     log.info("stopping")
-    async with asyncio.timeout(STOP_SECONDS):
-        await worker.stop()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await worker.stop()
+    except TimeoutError:
+        _die(
+            ServiceStopped(
+                f"the batches in hand were not durable within {STOP_SECONDS:.0f} s of the signal (is Kafka away?); "
+                "what is not committed is folded again after a restart"
+            )
+        )
     log.info("stopped")
 
 

@@ -9,14 +9,16 @@ rebalancing, flow control, agents, start and stop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import aiokafka
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 from mode import Service
+
+from schemas.errors import ServiceStopped
 
 from .positions import Positions
 
@@ -31,8 +33,60 @@ FETCH_MAX_WAIT_MS = 50
 records arrive while another's empty fetch is held waits this long."""
 
 
+class Fetched(NamedTuple):
+    """Records of one fetch, and of which assignment and seek they are."""
+
+    assignment: object
+    seeks: int
+    records: Mapping[TP, list[Any]]
+    before: dict[TP, int | None]
+    """Where each partition stood when the fetch began, None where that is not known yet."""
+    after: dict[TP, int | None]
+    """Where each partition stands now, also where only a gap (transaction markers, compaction) was passed."""
+
+
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread with an aiokafka consumer that is set up for batches."""
+    """Faust's consumer thread with an aiokafka consumer that is set up for batches.
+
+    A fetch moves the client's positions; whatever of it is not handed on must be given back, or it is never read again.
+    """
+
+    @property
+    def current_assignment(self) -> object:
+        """What the group has assigned last; another object after every rebalance."""
+        return self._ensure_consumer()._subscription.subscription.assignment
+
+    async def fetch(self, partitions: set[TP], timeout: float) -> Fetched:
+        """Fetch from these partitions."""
+        fetched: Fetched = await self.call_thread(self._fetch_here, partitions, timeout)
+        return fetched
+
+    async def give_back(self, fetched: Fetched) -> None:
+        """Let the next fetch bring these records again, unless a rebalance or a seek has set the positions since."""
+        await self.call_thread(self._give_back_here, fetched)
+
+    async def _fetch_here(self, partitions: set[TP], timeout: float) -> Fetched:
+        consumer = self._ensure_consumer()
+        before = {tp: self._position(tp) for tp in partitions}
+        records = await self._fetch_records(
+            consumer, partitions, timeout=timeout, max_records=consumer._max_poll_records
+        )
+        # No other code of this thread has run since the positions moved.
+        after = {tp: self._position(tp) for tp in partitions}
+        seeks = self.consumer.seeks  # type: ignore[attr-defined]  # a BatchConsumer's
+        return Fetched(self.current_assignment, seeks, records, before, after)
+
+    async def _give_back_here(self, fetched: Fetched) -> None:
+        if fetched.assignment is not self.current_assignment:
+            return
+        for tp, records in fetched.records.items():
+            if records and self._position(tp) == fetched.after[tp]:
+                self._ensure_consumer().seek(aiokafka.TopicPartition(*tp), records[0].offset)
+
+    def _position(self, tp: TP) -> int | None:
+        assignment = self.current_assignment
+        state = None if assignment is None else assignment._tp_state.get(tp)  # type: ignore[attr-defined]
+        return None if state is None else state._position
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
@@ -70,8 +124,14 @@ class BatchConsumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.seeks = 0
+        """How often the positions were set back to the committed offsets."""
         self._positions: dict[TP, Positions] = {}
+        self._next: dict[TP, int | None] = {}
+        """Where the last fetch has left each partition; all up to there was handed on."""
         self._settled = asyncio.Event()
+
+    _thread: BatchConsumerThread
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -96,15 +156,38 @@ class BatchConsumer(driver.Consumer):
                 self._settled.clear()
                 await self.wait(self._settled, timeout=POLL_SECONDS)  # type: ignore[arg-type]
                 continue
-            generation = self.app.consumer_generation_id
-            batches = await self._thread.getmany(partitions, POLL_SECONDS)
-            for tp, records in batches.items():
-                if not records or not self.flow_active or self.app.consumer_generation_id != generation:
-                    # A rebalance began: it ends with a seek to the committed offsets, so these come again.
-                    continue
-                message = self._batch_message(tp, records)
-                self._positions.setdefault(tp, Positions()).fetched(message.offset + 1)
-                await self.wait_first(self.callback(message), self.suspend_flow.wait())
+            fetched = await self._thread.fetch(partitions, POLL_SECONDS)
+            if self._outdated(fetched):
+                await self._thread.give_back(fetched)
+                continue
+            self._check_no_hole(fetched)
+            for tp, records in fetched.records.items():
+                if records:
+                    await self._hand_on(tp, records)
+
+    def _outdated(self, fetched: Fetched) -> bool:
+        return (
+            not self.flow_active
+            or fetched.seeks != self.seeks
+            or fetched.assignment is not self._thread.current_assignment
+        )
+
+    def _check_no_hole(self, fetched: Fetched) -> None:
+        for tp, before in fetched.before.items():
+            expected = self._next.get(tp)
+            if expected is not None and before is not None and before != expected:
+                raise ServiceStopped(
+                    f"{tp.topic}/{tp.partition}: about to go on at {before}, the last fetch ended at {expected}: "
+                    "records would be missed or doubled; a restart carries on from what is committed"
+                )
+            self._next[tp] = fetched.after[tp]
+
+    async def _hand_on(self, tp: TP, records: list[Any]) -> None:
+        message = self._batch_message(tp, records)
+        self._positions.setdefault(tp, Positions()).fetched(message.offset + 1)
+        # Where the flow is suspended first, a rebalance or a stop has begun: the batch was not taken, so it is not
+        # committed, and the seek at the rebalance's end brings it again.
+        await self.wait_first(self.callback(message), self.suspend_flow.wait())
 
     def _batch_message(self, tp: TP, records: list[Any]) -> ConsumerMessage:
         last = records[-1]
@@ -177,23 +260,25 @@ class BatchConsumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Begin again at the committed offsets, or at the beginning; what was fetched before is forgotten."""
-        self._positions.clear()
+        self._forget()
         await super().perform_seek()
         # The client leaves a partition without a committed offset where it is: beyond what was fetched and forgotten.
         uncommitted = [tp for tp in self.assignment() if not self._committed_offset.get(tp)]
         if uncommitted:
             await self._thread.seek_to_beginning(*(aiokafka.TopicPartition(*tp) for tp in uncommitted))
+        # From here on only what was fetched after the seek may be handed on.
+        self.seeks += 1
+        self._forget()
 
-    def forget(self, partitions: Iterable[TP]) -> None:
-        """Drop what is known of partitions that were taken away."""
-        for tp in partitions:
-            self._positions.pop(tp, None)
+    def _forget(self) -> None:
+        self._positions.clear()
+        self._next.clear()
 
     @Service.transitions_to("PARTITIONS_REVOKED")
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish the batches in hand and commit them, then let the partitions go."""
         await super().on_partitions_revoked(revoked)
-        self.forget(revoked)
+        self._forget()
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's detector counts events one by one; `streams.metrics` reports lag and progress instead."""

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ import orjson
 import typer
 
 from tests.faults.campaign import Options, run
-from tests.faults.mutations import MUTATIONS
+from tests.faults.mutations import DECKS, MUTATIONS, SERVICES_OF
 from tests.faults.plan import DECK, SERVICES
 from tests.faults.report import CampaignError, Report
 
@@ -26,7 +27,7 @@ def main(
     minutes: Annotated[float, typer.Option(min=0.1, help="At most so long, checks apart.")] = 60.0,
     rate: Annotated[float, typer.Option(min=0, help="Records a second; 0 as fast as it goes.")] = 1200.0,
     kinds: Annotated[str, typer.Option(help="Only these kinds of faults, with commas.")] = "",
-    services: Annotated[str, typer.Option(help="Only these services.")] = ",".join(SERVICES),
+    streams_only: Annotated[bool, typer.Option("--streams-only", help="Only streams, no tables.")] = False,
     gap: Annotated[float, typer.Option(min=0, help="Mean seconds between two faults.")] = 2.0,
     far: Annotated[bool | None, typer.Option(help="Duplicates up to 72 h late; by default every other seed.")] = None,
     mutate: Annotated[str, typer.Option(help="Take a protection out first: " + ", ".join(MUTATIONS))] = "",
@@ -50,8 +51,15 @@ def main(
         deck=deck,
         mutate=mutate,
         keep=keep,
-        services=tuple(services.split(",")),
+        services=("streams",) if streams_only else SERVICES,
     )
+    if mutate:
+        options = replace(
+            options,
+            deck=deck or DECKS[mutate],
+            services=SERVICES_OF.get(mutate, SERVICES),
+            far=False if far is None else far,
+        )
     if soak:
         options = Options(
             seed=seed, count=kills * 3 // 2, minutes=600, rate=0 if rate == 1200.0 else rate, users=20_000,

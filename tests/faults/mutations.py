@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -46,5 +46,14 @@ def ack(tree: Path) -> None:
         '        self._acknowledge(message)\n        crash_points.reached("folded")\n',
     )
 
+
+DECKS: Final[Mapping[str, Mapping[str, int]]] = {
+    "fence": {"zombie": 3, "freeze_point": 3, "kill": 1},
+    "dedupe": {"kill": 1, "crash_point": 1},
+    "ack": {"restart": 4, "storm": 2, "kill": 2, "crash_point": 2, "zombie": 1},
+}
+"""The kinds of faults that each protection is there for."""
+
+SERVICES_OF: Final[Mapping[str, Sequence[str]]] = {"ack": ("streams",)}
 
 MUTATIONS: Final[Mapping[str, Callable[[Path], None]]] = {"fence": fence, "dedupe": dedupe, "ack": ack}

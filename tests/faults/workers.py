@@ -123,7 +123,8 @@ class Worker:
         status = self._process.wait()
         text = self.log.read_text(errors="replace")
         lines = [line for line in text.splitlines() if line.strip()]
-        last = lines[-1][:300] if lines else ""
+        words = [line for line in lines if line.startswith(f"botpulse {self.service}: ")]
+        last = (words or lines or [""])[-1][:300]
         problem = _problem(self.service, status, self.asked, last, outage=outage)
         if any("Traceback" in line and not _LIBRARY_NOISE.search(line) for line in lines):
             problem = f"a traceback in {self.log}" + (f"; {problem}" if problem else "")
