@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.botpulse-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-ops faults soak
+.PHONY: help setup demo test check check-ops faults soak bench bench-docs
 
 help: ## Say what there is to make
 	@echo "Botpulse: make TARGET [PYTHON=python3.13]"
@@ -48,6 +48,18 @@ faults: $(READY) ## The long fault campaign: an hour or 300 faults; FAULTS="--se
 
 soak: $(READY) ## streams alone under 2,000,000 events with 20 kills and 10 rebalance storms, to the cent
 	@$(BIN)/python -m tests.faults --soak $(FAULTS)
+
+bench: $(READY) ## A short round of all benchmarks, a few minutes; BENCH="--repeat 3" and the like
+	@$(BIN)/botpulse bench streams --events 200000 --users 100000 --workers 1 --stock-events 20000 $(BENCH)
+	@$(BIN)/botpulse bench recovery --users 100000 --restart-users 10000 $(BENCH)
+	@$(BIN)/botpulse bench projections --events 100000 --users 20000 --row-events 10000 $(BENCH)
+	@$(BIN)/botpulse bench latency --seconds 20
+
+bench-docs: $(READY) ## All benchmarks in full, half an hour on a quiet machine; the tables go into docs/benchmarks.md
+	@$(BIN)/botpulse bench streams --repeat 3 --into docs/benchmarks.md
+	@$(BIN)/botpulse bench recovery --repeat 3 --into docs/benchmarks.md
+	@$(BIN)/botpulse bench projections --repeat 3 --into docs/benchmarks.md
+	@$(BIN)/botpulse bench latency --into docs/benchmarks.md
 
 check-ops: ## What needs tools outside the wheels: so far docker compose, on docker-compose.yml
 	@if docker compose version >/dev/null 2>&1; then \

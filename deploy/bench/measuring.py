@@ -38,6 +38,8 @@ class Rate:
     seconds: float
     cpu_seconds: float
     server_cpu_seconds: float = 0.0
+    with_start: bool = False
+    """Everything was done between two looks, so the start of the processes is in the rate."""
 
     @property
     def per_second(self) -> float:
@@ -55,15 +57,18 @@ class Rate:
         return self.cpu_seconds / self.seconds
 
 
-def rate(looks: Sequence[Look], total: int) -> Rate | None:
+def rate(looks: Sequence[Look], total: int, started_at: float) -> Rate:
     """The rate from the first look with something done by everyone to the first with `total` done.
 
-    None while that isn't known: not everything is done, or all of it was in one look.
+    Where one look found all of it, from `started_at` on, when the processes were started (too few events for a rate
+    that means much). Raises ValueError where not everything is done.
     """
-    first = next((look for look in looks if look.done > 0 and look.everyone), None)
     last = next((look for look in looks if look.done >= total), None)
-    if first is None or last is None or last.at <= first.at or last.done <= first.done:
-        return None
+    if last is None:
+        raise ValueError(f"not all of {total} events are done")
+    first = next((look for look in looks if look.done > 0 and look.everyone), last)
+    if first.done >= last.done:
+        return Rate(last.done, last.at - started_at, last.cpu, last.server_cpu, with_start=True)
     return Rate(last.done - first.done, last.at - first.at, last.cpu - first.cpu, last.server_cpu - first.server_cpu)
 
 

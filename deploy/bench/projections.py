@@ -16,7 +16,6 @@ import orjson
 
 from deploy.bench import logs
 from deploy.bench.counter import SETTING, Counter
-from deploy.bench.errors import BenchmarkError
 from deploy.bench.home import Bench
 from deploy.bench.measuring import Rate, rate
 from deploy.bench.processes import Worker, cpu_seconds_of_tree, running
@@ -100,11 +99,10 @@ def _measure(
             return counted.get(), True
 
     with running(worker), bar(kind, total) as shown:
-        looks = watch([worker], progress, total, shown.move, lambda: cpu_seconds_of_tree(bench.info.postgres_pid))
-        measured = rate(looks, total)
-        if measured is None:
-            raise BenchmarkError(f"{total:,} events are too few to measure: one batch has them all")
-        return Result(kind, measured, looks[0].at - worker.started_at, worker.peak_bytes())
+        server = bench.info.postgres_pid
+        before = cpu_seconds_of_tree(server)
+        looks = watch([worker], progress, total, shown.move, lambda: cpu_seconds_of_tree(server) - before)
+        return Result(kind, rate(looks, total, worker.started_at), looks[0].at - worker.started_at, worker.peak_bytes())
 
 
 async def _copy(bench: Bench, url: str, log: logs.Log) -> Rate:

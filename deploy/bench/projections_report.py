@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from deploy.bench.measuring import middle
 from deploy.bench.projections import Kind, Result
-from deploy.bench.tables import Table
+from deploy.bench.tables import WITH_START, Table, per_second
 
 MEANING: Final[dict[Kind, str]] = {
     "projections": "projections, into all tables",
@@ -34,7 +34,7 @@ def table(results: Sequence[Sequence[Result]]) -> Table:
             (
                 MEANING[result.kind],
                 f"{found.events:,}",
-                f"{found.per_second:,.0f}",
+                per_second(found),
                 f"{found.per_cpu_second:,.0f}",
                 f"{found.busy:.0%}",
                 f"{found.server_cpu_seconds / found.seconds:.0%}",
@@ -48,6 +48,8 @@ def table(results: Sequence[Sequence[Result]]) -> Table:
         "peak MB", "seconds to first batch",
     )  # fmt: skip
     notes = [f"Median of {len(results[0])} runs."] if results and len(results[0]) > 1 else []
+    if any(result.rate.with_start for result in medians):
+        notes.append(WITH_START)
     return Table("Projections", headings, rows, notes)
 
 

@@ -12,7 +12,6 @@ from typing import Final
 from deploy.bench import logs
 from deploy.bench.cases import Case
 from deploy.bench.counter import SETTING, Counter
-from deploy.bench.errors import BenchmarkError
 from deploy.bench.home import Bench
 from deploy.bench.measuring import Rate, middle, rate
 from deploy.bench.processes import Worker, running
@@ -88,11 +87,8 @@ def _run(case: Case, log: logs.Log, bench: Bench, idle: int) -> Run:
         workers, progress = _start(case, bench, topics, folder)
         with running(*workers), bar(_title(case), case.events) as shown:
             looks = watch(workers, progress, case.events, shown.move)
-            measured = rate(looks, case.events)
-            if measured is None:
-                raise BenchmarkError(f"{case.events:,} events are too few to measure: one batch has them all")
             return Run(
-                measured,
+                rate(looks, case.events, workers[0].started_at),
                 looks[0].at - workers[0].started_at,
                 sum(worker.peak_bytes() for worker in workers),
                 max(0, sum(worker.resident_bytes() for worker in workers) - idle * len(workers)),

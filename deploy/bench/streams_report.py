@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from deploy.bench.cases import MEANING
 from deploy.bench.streams import Result
-from deploy.bench.tables import Table
+from deploy.bench.tables import WITH_START, Table, per_second
 
 MANY: Final = 50_000
 """With fewer users a worker's buffers outweigh its state, and bytes a user say nothing."""
@@ -26,7 +26,7 @@ def table(results: Sequence[Result]) -> Table:
                 f"{result.users:,}",
                 str(result.case.workers),
                 f"{run.rate.events:,}",
-                f"{run.rate.per_second:,.0f}",
+                per_second(run.rate),
                 f"{run.rate.per_cpu_second:,.0f}",
                 f"{run.rate.busy:.0%}",
                 f"{run.rate.per_second / stock:.1f}" if stock else "",
@@ -48,6 +48,8 @@ def _notes(results: Sequence[Result]) -> list[str]:
     if len(full) > 1:
         cost = full[0].median.rate.per_cpu_second / full[-1].median.rate.per_cpu_second
         notes.append(f"An event costs {cost:.2f} times the CPU at {full[-1].users:,} users as at {full[0].users:,}.")
+    if any(result.median.rate.with_start for result in results):
+        notes.append(WITH_START)
     return notes
 
 

@@ -9,11 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from deploy.bench.measuring import Rate
 from schemas.errors import ConfigurationError
+
+WITH_START: Final = "(*) So few events that the start of the process is in the rate."
+
+
+def per_second(rate: Rate) -> str:
+    """Events a second, marked where the start is in it."""
+    return f"{rate.per_second:,.0f}{' (*)' if rate.with_start else ''}"
 
 
 @dataclass(frozen=True)
@@ -76,13 +85,19 @@ def put_into(document: Path, mark: str, text: str) -> None:
 
     Raises ConfigurationError when the document or its marks are missing.
     """
+    head, _, tail = place_in(document, mark)
+    document.write_text(f"{head}\n{text}\n{tail}", encoding="utf-8")
+
+
+def place_in(document: Path, mark: str) -> tuple[str, str, str]:
+    """What stands up to the mark, between the two and from the second one on; raises as `put_into`."""
     try:
         content = document.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"--into: {document} can't be read: {error.strerror}") from None
     begin, end = f"<!-- begin {mark} -->", f"<!-- end {mark} -->"
     head, found, rest = content.partition(begin)
-    _, closed, after = rest.partition(end)
+    between, closed, after = rest.partition(end)
     if not (found and closed):
         raise ConfigurationError(f"--into: {document} has no lines {begin} and {end} to put the table between")
-    document.write_text(f"{head}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    return head + begin, between, end + after

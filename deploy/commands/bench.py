@@ -15,7 +15,7 @@ from deploy.bench import projections_report, streams_report
 from deploy.bench import recovery as recovery_bench
 from deploy.bench import streams as streams_bench
 from deploy.bench.home import bench
-from deploy.bench.tables import Table, machine, put_into
+from deploy.bench.tables import Table, machine, place_in, put_into
 from deploy.console import Json, print_json
 from deploy.settings import Settings
 from schemas.errors import ConfigurationError
@@ -37,7 +37,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(bench_app, name="bench")
 
 
-def _home() -> Path:
+def _home(command: str, into: Path | None) -> Path:
+    if into is not None:
+        place_in(into, f"bench {command}")  # a wrong name is better known before the measurement
     return Settings.from_environment().home.expanduser().absolute() / "bench"
 
 
@@ -99,7 +101,7 @@ def streams(
         stock_events=stock_events if with_stock_faust else None,
     )
     on = machine()
-    with bench(_home()) as running:
+    with bench(_home("streams", into)) as running:
         results = streams_bench.measure(chosen, running, seed=seed, repeat=repeat)
     content = {"cases": streams_report.content(results)}
     _tell("streams", [streams_report.table(results)], content, on, as_json=as_json, markdown=markdown, into=into)
@@ -119,7 +121,7 @@ def recovery(
 ) -> None:
     """Seconds until a stream worker is at work again: without any local state, and after a kill -9."""
     on = machine()
-    with bench(_home()) as running:
+    with bench(_home("recovery", into)) as running:
         results = recovery_bench.measure(running, users=users, restart_users=restart_users, seed=seed, repeat=repeat)
     content = {"recoveries": recovery_bench.content(results)}
     _tell("recovery", [recovery_bench.table(results)], content, on, as_json=as_json, markdown=markdown, into=into)
@@ -138,7 +140,7 @@ def projections(
 ) -> None:
     """Events a second from a real Kafka into all tables, beside one row a statement and one COPY."""
     on = machine()
-    with bench(_home()) as running:
+    with bench(_home("projections", into)) as running:
         results = projections_bench.measure(
             running, events=events, users=users, row_events=row_events, seed=seed, repeat=repeat
         )
@@ -159,7 +161,7 @@ def latency(
 ) -> None:
     """Milliseconds from a payment to its tier in Postgres, at a steady rate with both services at work."""
     on = machine()
-    with bench(_home()) as running:
+    with bench(_home("latency", into)) as running:
         result = latency_bench.measure(running, rate=rate, seconds=seconds, seed=seed)
     content = latency_bench.content(result)
     _tell("latency", [latency_bench.table(result)], content, on, as_json=as_json, markdown=markdown, into=into)

@@ -1,0 +1,54 @@
+"""`botpulse bench` with few events: everything is counted, nothing is left behind. No time is asserted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import botpulse
+from tests.support.stack import open_folder
+
+EVENTS = 2_000
+
+
+@pytest.fixture
+def settings() -> object:
+    with open_folder() as folder:
+        yield {"BOTPULSE_HOME": str(folder)}
+        assert not (folder / "bench").exists()
+
+
+async def test_the_streams_are_measured_on_all_events(settings: dict[str, str]) -> None:
+    arguments = ("--events", str(EVENTS), "--users", "100", "--workers", "1", "--stock-events", "500", "--json")
+    ran = await botpulse(settings, "bench", "streams", *arguments)
+    assert ran.status == 0, ran.err
+    cases = {case["state"]: case for case in ran.json["cases"]}
+    assert {state: case["events"] for state, case in cases.items()} == {"stock": 500, "none": EVENTS, "full": EVENTS}
+    for case in cases.values():
+        (run,) = case["runs"]
+        assert run["events_measured"] > 0
+        assert run["cpu_seconds"] > 0
+    assert cases["full"]["runs"][0]["events_measured"] <= EVENTS
+    assert 50 < cases["full"]["users"] <= 200
+
+
+async def test_the_projections_are_measured_on_all_events(settings: dict[str, str]) -> None:
+    arguments = ("--events", str(EVENTS), "--users", "200", "--row-events", "300", "--json")
+    ran = await botpulse(settings, "bench", "projections", *arguments)
+    assert ran.status == 0, ran.err
+    kinds = {kind["kind"]: kind["runs"][0]["rate"] for kind in ran.json["kinds"]}
+    assert set(kinds) == {"projections", "each", "batch", "copy"}
+    assert kinds["copy"]["events"] == EVENTS
+    assert 0 < kinds["each"]["events"] <= kinds["projections"]["events"]
+
+
+async def test_what_a_user_does_wrong_is_one_line(tmp_path: Path) -> None:
+    for arguments, names in (
+        (("streams", "--state", "half"), "--state"),
+        (("recovery", "--into", str(tmp_path / "none.md")), "none.md"),
+    ):
+        ran = await botpulse({"BOTPULSE_HOME": str(tmp_path)}, "bench", *arguments)
+        assert (ran.status, ran.out) == (2, ""), ran
+        assert len(ran.err.splitlines()) == 1
+        assert names in ran.err
