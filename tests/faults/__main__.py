@@ -14,7 +14,7 @@ import orjson
 import typer
 
 from tests.faults.campaign import Options, run
-from tests.faults.mutations import DECKS, MUTATIONS, SERVICES_OF
+from tests.faults.mutations import DECKS, MUTATIONS, RATES, SERVICES_OF
 from tests.faults.plan import DECK, SERVICES
 from tests.faults.report import CampaignError, Report
 
@@ -58,6 +58,7 @@ def main(
             options,
             deck=deck or DECKS[mutate],
             services=SERVICES_OF.get(mutate, SERVICES),
+            rate=RATES.get(mutate, rate),
             far=False if far is None else far,
         )
     if soak:

@@ -50,9 +50,12 @@ def ack(tree: Path) -> None:
 DECKS: Final[Mapping[str, Mapping[str, int]]] = {
     "fence": {"zombie": 3, "freeze_point": 3, "kill": 1},
     "dedupe": {"kill": 1, "crash_point": 1},
-    "ack": {"restart": 4, "storm": 2, "kill": 2, "crash_point": 2, "zombie": 1},
+    "ack": {"crash_point": 10, "kill": 7, "broker_pause": 1},
 }
 """The kinds of faults that each protection is there for."""
+
+RATES: Final[Mapping[str, float]] = {"ack": 10_000.0}
+"""Only a large batch takes long enough for a commit to overtake its changelog."""
 
 SERVICES_OF: Final[Mapping[str, Sequence[str]]] = {"ack": ("streams",)}
 

@@ -146,6 +146,7 @@ def test_topics() -> None:
         "one-bot.tier-changes",
         "one-bot.user-aggregates",
         "one-bot.user-ledger",
+        "one-bot.tier-rules",
         "one-bot.dead-letters",
         "one-bot.audit-heads",
     ]
@@ -154,7 +155,7 @@ def test_topics() -> None:
     assert config["events"]["message.timestamp.type"] == "LogAppendTime"
     assert config["events"]["max.message.bytes"] == "1048576"
     assert config["dead-letters"]["max.message.bytes"] == "2097152"
-    for name in ("user-aggregates", "user-ledger"):
+    for name in ("user-aggregates", "user-ledger", "tier-rules"):
         assert config[name]["cleanup.policy"] == "compact"
         assert int(config[name]["min.compaction.lag.ms"]) >= 86_400_000
     for name in ("events", "tier-changes", "dead-letters", "audit-heads"):
