@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import faust
+import pytest
 from faust.types import TP, Message
 
 from deploy.local import StackInfo
@@ -176,3 +177,24 @@ async def test_a_write_returns_the_offset_after_it_and_keeps_the_order(stack: St
         assert await producer.write(topics.tier_changes.name, 1, []) is None
         written = await log.read_all(stack.bootstrap_servers, topics.tier_changes.name)
         assert [record.key for record in written] == [b"k0", b"k1", b"k2", b"k3", b"k4", b"k0"]
+
+
+async def test_what_is_fetched_and_not_handed_on_comes_again(
+    stack: StackInfo, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fetch that an assignment overtakes has moved the client's positions: dropping it alone would lose it."""
+    outdated, dropped = BatchConsumer._outdated, 0
+
+    def overtaken(consumer: BatchConsumer, fetched: Any) -> bool:
+        nonlocal dropped
+        if any(fetched.records.values()) and dropped < 3:
+            dropped += 1
+            return True
+        return outdated(consumer, fetched)
+
+    monkeypatch.setattr(BatchConsumer, "_outdated", overtaken)
+    await log.publish(stack.bootstrap_servers, topics, keyed(2, 10))
+    async with collecting(stack, topics) as collector:
+        await eventually(lambda: collector.records() == 10, "all comes in the end", 20)
+        assert dropped == 3
+        assert [record.offset for m in collector.of(2) for record in m.value or ()] == list(range(10))  # type: ignore[attr-defined]
