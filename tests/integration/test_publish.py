@@ -134,9 +134,3 @@ async def test_a_simulation_in_a_file_can_be_published(stack: StackInfo, topics:
     published = await botpulse(settings(stack, topics), "publish", str(file), "--json")
     assert published.json == {"published": 1000, "refused": []}
     assert Counter(record.value for record in await log_of(stack, topics)) == Counter(content.splitlines())
-
-
-async def test_a_rate_is_kept(stack: StackInfo, topics: Topics) -> None:
-    ran = await botpulse(settings(stack, topics), "simulate", "--events", "200", "--rate", "400", "--json")
-    assert ran.status == 0, ran.err
-    assert ran.json["records_per_second"] <= 420
