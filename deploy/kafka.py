@@ -17,6 +17,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, for_code
 
 from schemas.errors import BotpulseError, ConfigurationError
+from schemas.log_reading import accept_any_header_name
 from schemas.topics import DEFAULT_PARTITIONS, Topic, Topics
 
 REQUEST_MS: Final = 10_000
@@ -52,6 +53,7 @@ async def admin(bootstrap_servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
 @asynccontextmanager
 async def consumer(bootstrap_servers: str, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
     """A connected consumer without a group. Raises ConfigurationError when nobody answers."""
+    accept_any_header_name()
     client = _made(AIOKafkaConsumer, bootstrap_servers, enable_auto_commit=False, **options)
     try:
         await _started(client, bootstrap_servers)

@@ -13,6 +13,7 @@ from aiokafka.structs import TopicPartition
 
 from projections.checkpoints import Place
 from schemas.errors import ConfigurationError, ServiceStopped
+from schemas.log_reading import accept_any_header_name
 from schemas.records import LogRecord
 
 FETCH_BYTES: Final = 8 * 1024 * 1024
@@ -25,6 +26,7 @@ class LogReader:
     """A reader of some partitions; only committed records, transaction markers passed over."""
 
     def __init__(self, bootstrap_servers: str) -> None:
+        accept_any_header_name()
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap_servers,
             enable_auto_commit=False,

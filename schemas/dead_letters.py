@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
+from .headers import sendable
 from .reasons import Reason
 from .records import LogRecord
 
@@ -37,9 +38,11 @@ def letter(record: LogRecord, reason: Reason, detail: str, stage: Stage) -> Lett
 
     Beyond MAX_LETTER_BYTES the value keeps its first 64 KiB, with `dl-truncated`, `dl-length` and `dl-sha256`
     of the whole; where that is not enough, so does the key (`dl-key-length`, `dl-key-sha256`), and original
-    headers beyond 64 KiB together are left out (`dl-headers-dropped` counts them).
+    headers beyond 64 KiB together are left out (`dl-headers-dropped` counts them). In a header's name that is not
+    UTF-8 the wrong bytes are written as `\\xNN`: a producer can't send them.
     """
-    key, value, kept = record.key, record.value, list(record.headers)
+    key, value = record.key, record.value
+    kept = [(sendable(name), content) for name, content in record.headers]
     ours = [
         (_FIRST_HEADER, reason.value.encode()),
         ("dl-detail", detail[:MAX_DETAIL_CHARACTERS].encode(errors="replace")),

@@ -17,14 +17,27 @@ _STRUCTURED = re.compile(
 USUAL_HEADERS: Final = (CONTENT_TYPE_HEADER,)
 
 
+def is_utf8(name: str) -> bool:
+    """Tell whether a header's name was UTF-8 on the wire (see `schemas.log_reading`)."""
+    return name.isascii() or not any("\udc80" <= character <= "\udcff" for character in name)
+
+
+def sendable(name: str) -> str:
+    """Return the name with each byte that is not UTF-8 written as `\\xNN`."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 def check_headers(headers: Sequence[tuple[str, bytes]]) -> None:
-    """Refuse another content type than structured CloudEvents in UTF-8, and any binary-mode header.
+    """Refuse another content type than structured CloudEvents in UTF-8, any binary-mode header, and a name that is not
+    UTF-8.
 
     No content-type at all is fine, as are headers of other names. Raises InvalidEvent, reason `content_type`.
     """
     if not headers or tuple(headers) == USUAL_HEADERS:
         return
     for name, value in headers:
+        if not is_utf8(name):
+            raise InvalidEvent(Reason.CONTENT_TYPE, "a header's name is not UTF-8")
         name = name.lower()
         if name.startswith(_BINARY_MODE_PREFIX):
             raise InvalidEvent(Reason.CONTENT_TYPE, "a ce_ header: only the structured mode is taken")

@@ -27,7 +27,7 @@ class Reason(StrEnum):
     PARTITION = "partition"
     """The record lies on another partition than its key's."""
     CONTENT_TYPE = "content_type"
-    """A content-type header of another kind, or binary-mode `ce_` headers."""
+    """A content-type header of another kind, binary-mode `ce_` headers, or a header name that is not UTF-8."""
     CONFLICT = "conflict"
     """A second fact with a known business identity and another amount."""
     DATABASE = "database"

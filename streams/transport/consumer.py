@@ -19,6 +19,7 @@ from faust.types import TP, ConsumerMessage, Message
 from mode import Service
 
 from schemas.errors import ServiceStopped
+from schemas.log_reading import accept_any_header_name
 
 from .positions import Positions
 
@@ -89,6 +90,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return None if state is None else state._position
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
+        accept_any_header_name()
         conf = self.app.conf
         self._assignor = RoundRobinPartitionAssignor
         return aiokafka.AIOKafkaConsumer(

@@ -12,6 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from schemas.codec import CONTENT_TYPE_HEADER
+from schemas.log_reading import accept_any_header_name
 from schemas.topics import Topics
 
 
@@ -46,6 +47,7 @@ async def _found(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
 
 async def read_all(bootstrap_servers: str, topic: str) -> list[Any]:
     """Every record of a topic up to its present end."""
+    accept_any_header_name()
     upto = await ends(bootstrap_servers, topic)
     records: list[Any] = []
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, fetch_max_wait_ms=50) as consumer:

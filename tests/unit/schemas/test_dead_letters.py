@@ -85,3 +85,9 @@ def test_the_detail_is_bounded() -> None:
 
 def test_no_letter_at_all_has_no_headers_of_ours() -> None:
     assert split_headers([("a", b"1")]) == ([("a", b"1")], {})
+
+
+def test_a_name_that_no_producer_can_send_is_written_out() -> None:
+    name = b"ce_\xff\xe2\x82\xac".decode(errors="surrogateescape")
+    sent = letter(Record(b"{}", b"42", 0, headers=[(name, b"h")]), Reason.CONTENT_TYPE, "a name", "streams")
+    assert sent.headers[0] == ("ce_\\xff€", b"h")

@@ -1,0 +1,83 @@
+"""Reading the log with aiokafka, whatever is on it.
+
+A broker takes any bytes as a header's name; aiokafka's parser raises on what is not UTF-8, and the partition would
+stand still for ever. Every reader of the log calls `accept_any_header_name` once: from then on such a name comes with
+its wrong bytes as lone surrogates, as file names do in Python, and the rule of what is valid refuses its record.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any, Final
+
+from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.memory_records import MemoryRecords
+
+_LENGTH: Final = struct.Struct(">8xi")
+"""Of a batch: what follows its base offset and this length."""
+
+
+def accept_any_header_name() -> None:
+    """Let every consumer of this process hand out records with any header name."""
+    fetcher.MemoryRecords = _Batches
+
+
+class _Batches:
+    """aiokafka's reader of a fetched partition's bytes, batch by batch."""
+
+    def __init__(self, fetched: bytes) -> None:
+        self._batches = MemoryRecords(fetched)
+        self._fetched = memoryview(fetched)
+
+    def size_in_bytes(self) -> int:
+        return int(self._batches.size_in_bytes())
+
+    def has_next(self) -> bool:
+        return bool(self._batches.has_next())
+
+    def next_batch(self) -> Any:
+        batch = self._batches.next_batch()
+        if batch is None or batch.magic < 2:
+            return batch  # before version 2 there were no headers
+        length = _LENGTH.size + _LENGTH.unpack_from(self._fetched)[0]
+        ours, self._fetched = self._fetched[:length], self._fetched[length:]
+        return _Batch(batch, ours)
+
+
+class _Batch:
+    """A batch as aiokafka reads it; where it can't, read again by its slower reader in Python."""
+
+    def __init__(self, batch: Any, content: memoryview) -> None:
+        self._batch = batch
+        self._content = content
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            return iter(list(self._batch))
+        except UnicodeDecodeError:
+            return iter(list(_AnyNames(self._content)))
+
+    def __next__(self) -> Any:
+        return next(self._batch)  # asked of control batches alone: their one record has no headers
+
+
+class _AnyNames(_DefaultRecordBatchPy):  # type: ignore[misc]  # marked final, to say that nobody else needs it
+    """aiokafka's parser in Python, on a buffer whose slices decode any bytes."""
+
+    def _maybe_uncompress(self) -> None:
+        super()._maybe_uncompress()
+        self._buffer: bytearray = _Buffer(self._buffer)
+
+
+class _Buffer(bytearray):
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        return _Buffer(found) if isinstance(place, slice) else found
+
+    def decode(self, encoding: str = "utf-8", errors: str = "surrogateescape") -> str:
+        return super().decode(encoding, errors)
