@@ -15,7 +15,7 @@ from projections.folds.profiles import FIELDS, Profile
 from projections.folds.work import Work, columns
 from projections.ledger.ledger import MoneyChange
 from projections.sql import query
-from schemas.events import CreditsGranted, CreditsSpent, MessageReceived
+from schemas.events import CreditsGranted, CreditsSpent, MessageReceived, UserRegistered
 from schemas.tiers import LOWEST_TIER, tier_of
 
 
@@ -46,8 +46,7 @@ async def apply(connection: asyncpg.Connection, work: Work) -> None:
     known = await _load_profiles(connection, work)
     for entry in work.journal.of(*profiles.SOURCES):
         profiles.fold(known[entry.telegram_id], entry, work.days)
-    referrers = {profile.referred_by for profile in known.values() if profile.referred_by is not None}
-    await connection.execute(query("users", "create_users"), sorted(work.journal.users | referrers))
+    await connection.execute(query("users", "create_users"), sorted(work.journal.users | _referrers(work)))
     await _write_profiles(connection, known)
 
     totals = count(work)
@@ -58,6 +57,13 @@ async def apply(connection: asyncpg.Connection, work: Work) -> None:
             for user, t in sorted(totals.items(), key=_user)
         ]
         await connection.execute(query("users", "add_totals"), *columns(rows))
+
+
+def _referrers(work: Work) -> set[int]:
+    """Return everybody that a registration names, also where an earlier one names somebody else: who has a row must
+    not depend on where a batch ends."""
+    named = {entry.event.data.referred_by for entry in work.journal.of(UserRegistered)}
+    return named - {None}
 
 
 def _user(item: tuple[int, Any]) -> int:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from projections.batch import Arrival
 from projections.database import open_connection
+from projections.verify.rows import Rows
 from schemas.events import BotEvent
 from tests.support.folding import apply_split, arrivals, expected, facts, tables
 from tests.support.histories import MONEY, histories
@@ -38,7 +39,7 @@ async def undone(connection: asyncpg.Connection, work: Callable[[], Awaitable[An
 
 
 async def check(connection: asyncpg.Connection, log: Sequence[Arrival], cuts: Sequence[int] = ()) -> None:
-    async def found() -> dict[str, Any]:
+    async def found() -> Rows:
         await apply_split(connection, log, cuts)
         return await tables(connection)
 
@@ -87,7 +88,7 @@ async def test_the_order_of_arrival_changes_nothing(
 ) -> None:
     shuffled = random.Random(seed).sample(events, len(events))
 
-    async def found(log: Sequence[Arrival]) -> dict[str, Any]:
+    async def found(log: Sequence[Arrival]) -> Rows:
         await apply_split(connection, log, cuts)
         return await facts(connection)
 

@@ -1,0 +1,38 @@
+"""What a replay asks of a log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from schemas.records import LogRecord
+
+
+class Bounds(NamedTuple):
+    """A partition's first offset, and the one after its last."""
+
+    first: int
+    end: int
+
+
+class LogSource(Protocol):
+    """A log that can be read again, as often as one likes; changes nothing anywhere."""
+
+    async def bounds(self, topic: str) -> dict[int, Bounds]:
+        """Return every partition of the topic with what it holds now.
+
+        Raises ConfigurationError for a topic that the source does not have.
+        """
+        ...
+
+    def read(
+        self, topic: str, start: Mapping[int, int], end: Mapping[int, int]
+    ) -> AsyncIterator[tuple[int, Sequence[LogRecord]]]:
+        """Yield (partition, records) until every partition of `end` is read from `start` (0 where it names none) up to,
+        not including, its end.
+
+        The records of one partition come in the order of the log; between partitions there is none. Offsets without a
+        record (transaction markers, aborted records) are passed over. Raises ConfigurationError where the source no
+        longer has, or does not have yet, what was asked for.
+        """
+        ...

@@ -1,0 +1,242 @@
+"""One user's payments: every fact by its identity, and what is left of each charge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from projections.verify.rows import Row, Rows, order_of, original_of
+
+Identity = tuple[str, ...]
+"""The provider and its id of a charge, attempt, refund or dispute; of a trigger its id alone."""
+
+_IDENTITY: Final[dict[str, Callable[[Any], Identity]]] = {
+    "payment.succeeded": lambda d: (d.provider, d.charge_id),
+    "payment.failed": lambda d: (d.provider, d.attempt_id),
+    "payment.refunded": lambda d: (d.provider, d.refund_id),
+    "payment.dispute_opened": lambda d: (d.provider, d.dispute_id),
+    "auto_recharge.triggered": lambda d: (d.trigger_id,),
+}
+MONEY: Final = frozenset({*_IDENTITY, "payment.refund_failed", "payment.dispute_closed"})
+"""The kinds of events that say something here."""
+
+
+class Standing(NamedTuple):
+    """Where a charge stands; amounts in cents."""
+
+    left: int
+    refunded: int
+    lost: int
+    lost_at: datetime | None
+    status: str
+
+
+class Money:
+    """The user's facts; of several with one identity and amount the smallest (time, source, id) is kept."""
+
+    def __init__(self) -> None:
+        self.facts: dict[str, dict[Identity, Any]] = {kind: {} for kind in _IDENTITY}
+        self.failed_refunds: set[Identity] = set()
+        self.closings: dict[Identity, Any] = {}
+        self.left: dict[Identity, int] = {}
+        """What is left of each known charge, in cents."""
+
+    @property
+    def charges(self) -> dict[Identity, Any]:
+        """The event that supplies each charge's fields."""
+        return self.facts["payment.succeeded"]
+
+    @property
+    def purchases(self) -> int:
+        """Charges of which something is left."""
+        return sum(left > 0 for left in self.left.values())
+
+    @property
+    def spent_cents(self) -> int:
+        """What is left of all charges."""
+        return sum(self.left.values())
+
+    def apply(self, kind: str, event: Any) -> str | None:
+        """Take one event in; returns why it is a conflict, and then has changed nothing."""
+        data = event.data
+        replaced = None
+        if kind == "payment.refund_failed":
+            identity: Identity = (data.provider, data.refund_id)
+            self.failed_refunds.add(identity)
+            replaced = self.facts["payment.refunded"].get(identity)
+        elif kind == "payment.dispute_closed":
+            identity = (data.provider, data.dispute_id)
+            replaced = self.closings.get(identity)
+            if replaced is None or order_of(event) > order_of(replaced):
+                self.closings[identity] = event
+        else:
+            facts, identity = self.facts[kind], _IDENTITY[kind](data)
+            replaced = facts.get(identity)
+            if replaced is not None and replaced.data.amount_cents != data.amount_cents:
+                return f"{' '.join(identity)} is known with another amount"
+            if replaced is None or order_of(event) < order_of(replaced):
+                facts[identity] = event
+        for fact in (event, replaced):
+            charge_id = getattr(fact.data, "charge_id", None) if fact is not None else None
+            if charge_id is not None:
+                self._settle((data.provider, charge_id))
+        return None
+
+    def _settle(self, charge: Identity) -> None:
+        if charge in self.charges:
+            self.left[charge] = self.standing(charge).left
+
+    def refunds_of(self, charge: Identity) -> list[Any]:
+        """The refunds of a charge that happened and did not fail."""
+        return [
+            refund
+            for identity, refund in self.facts["payment.refunded"].items()
+            if (identity[0], refund.data.charge_id) == charge and identity not in self.failed_refunds
+        ]
+
+    def standing(self, charge: Identity) -> Standing:
+        """Say where a known charge stands, from all that is known of it."""
+        data = self.charges[charge].data
+        refunds = self.refunds_of(charge)
+        refunded = sum(refund.data.amount_cents for refund in refunds)
+        whole = False
+        if data.original is not None and data.original.amount_minor > 0:
+            back = [refund.data.original for refund in refunds if refund.data.original is not None]
+            minor = sum(original.amount_minor for original in back if original.currency == data.original.currency)
+            whole = minor >= data.original.amount_minor
+        left = 0 if whole else max(0, data.amount_cents - refunded)
+        lost = [
+            closing.time
+            for identity, closing in self.closings.items()
+            if (identity[0], closing.data.charge_id) == charge and closing.data.outcome == "lost"
+        ]
+        if lost:
+            return Standing(0, refunded, max(0, data.amount_cents - refunded), min(lost), "dispute_lost")
+        return Standing(left, refunded, 0, None, self._status(charge, refunds, left))
+
+    def _status(self, charge: Identity, refunds: list[Any], left: int) -> str:
+        if refunds and left == 0:
+            return "refunded"
+        openings = self.facts["payment.dispute_opened"].items()
+        if any((i[0], o.data.charge_id) == charge and i not in self.closings for i, o in openings):
+            return "disputed"
+        return "partially_refunded" if refunds else "settled"
+
+    def rows(self, telegram_id: int) -> Rows:
+        """Return the rows of the tables of payments, by their keys."""
+        payments: dict[tuple[Any, ...], Row] = {}
+        for (provider, charge_id), event in self.charges.items():
+            standing = self.standing((provider, charge_id))
+            payments[telegram_id, provider, "succeeded", charge_id] = {
+                **_payment(event),
+                "charge_id": charge_id,
+                "attempt_id": None,
+                "settlement_status": standing.status,
+                "refunded_cents": standing.refunded,
+                "remainder_cents": standing.left,
+                "dispute_lost_cents": standing.lost,
+                "dispute_lost_at": standing.lost_at,
+                "failure_code": None,
+            }
+        for (provider, attempt_id), event in self.facts["payment.failed"].items():
+            payments[telegram_id, provider, "failed", attempt_id] = {
+                **_payment(event),
+                "charge_id": None,
+                "attempt_id": attempt_id,
+                "settlement_status": None,
+                "refunded_cents": 0,
+                "remainder_cents": 0,
+                "dispute_lost_cents": 0,
+                "dispute_lost_at": None,
+                "failure_code": event.data.failure_code,
+            }
+        refunds = self.facts["payment.refunded"]
+        openings = self.facts["payment.dispute_opened"]
+        return {
+            "payment_analytics": payments,
+            "payment_refunds": {
+                (telegram_id, *identity): _refund(refunds.get(identity), identity in self.failed_refunds)
+                for identity in {**refunds, **dict.fromkeys(self.failed_refunds)}
+            },
+            "payment_disputes": {
+                (telegram_id, *identity): _dispute(openings.get(identity), self.closings.get(identity))
+                for identity in {**openings, **self.closings}
+            },
+            "auto_recharge_triggers": {
+                (telegram_id, *identity): {
+                    "amount_cents": event.data.amount_cents,
+                    "credits": event.data.credits,
+                    "triggered_at": event.time,
+                    "source": event.source,
+                    "event_id": event.id,
+                }
+                for identity, event in self.facts["auto_recharge.triggered"].items()
+            },
+        }
+
+    def day_figures(self) -> Iterable[tuple[datetime, str, int]]:
+        """Yield what the payments add to the figures of days: a time of the day, the column, the amount."""
+        for charge, event in self.charges.items():
+            yield event.time, "revenue_cents", event.data.amount_cents
+            yield event.time, "successful_payments", 1
+            for refund in self.refunds_of(charge):
+                yield refund.time, "refunded_cents", refund.data.amount_cents
+            standing = self.standing(charge)
+            if standing.lost_at is not None:
+                yield standing.lost_at, "dispute_lost_cents", standing.lost
+        for kind, column in (
+            ("payment.failed", "failed_payments"),
+            ("payment.dispute_opened", "new_disputes"),
+            ("auto_recharge.triggered", "auto_recharge_triggers"),
+        ):
+            for event in self.facts[kind].values():
+                yield event.time, column, 1
+
+
+def _payment(event: Any) -> Row:
+    data = event.data
+    minor, currency = original_of(data)
+    return {
+        "payment_method_type": data.method,
+        "amount_cents": data.amount_cents,
+        "original_amount_minor": minor,
+        "original_currency": currency,
+        "purpose": data.purpose,
+        "is_auto_recharge": bool(data.auto_recharge),
+        "occurred_at": event.time,
+        "source": event.source,
+        "event_id": event.id,
+    }
+
+
+def _refund(event: Any, failed: bool) -> Row:
+    data = event.data if event is not None else None
+    minor, currency = original_of(data) if data is not None else (None, None)
+    return {
+        "charge_id": data and data.charge_id,
+        "amount_cents": data and data.amount_cents,
+        "original_amount_minor": minor,
+        "original_currency": currency,
+        "reason": data and data.reason,
+        "failed": failed,
+        "occurred_at": event and event.time,
+        "source": event and event.source,
+        "event_id": event and event.id,
+    }
+
+
+def _dispute(opening: Any, closing: Any) -> Row:
+    return {
+        "charge_id": opening and opening.data.charge_id,
+        "amount_cents": opening and opening.data.amount_cents,
+        "reason": opening and opening.data.reason,
+        "opened_at": opening and opening.time,
+        "source": opening and opening.source,
+        "event_id": opening and opening.id,
+        "closed_charge_id": closing and closing.data.charge_id,
+        "outcome": closing and closing.data.outcome,
+        "closed_at": closing and closing.time,
+        "closed_source": closing and closing.source,
+        "closed_event_id": closing and closing.id,
+    }

@@ -1,0 +1,63 @@
+"""Rows as both sides of the comparison have them: by table and primary key, a column's name to its value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+Key = tuple[Any, ...]
+Row = dict[str, Any]
+Rows = dict[str, dict[Key, Row]]
+
+KEYS: Final[dict[str, tuple[str, ...]]] = {
+    "users": ("telegram_id",),
+    "user_field_times": ("telegram_id",),
+    "payment_analytics": ("telegram_id", "provider", "payment_status", "payment_id"),
+    "payment_refunds": ("telegram_id", "provider", "refund_id"),
+    "payment_disputes": ("telegram_id", "provider", "dispute_id"),
+    "auto_recharge_triggers": ("telegram_id", "trigger_id"),
+    "user_sessions": ("telegram_id", "session_start"),
+    "user_days": ("telegram_id", "date"),
+    "tier_history": ("id",),
+    "daily_metrics": ("date",),
+}
+"""The tables that are compared, with the columns of their primary keys."""
+NOT_COMPARED: Final[dict[str, str]] = {}
+"""The other tables that projections fill, and why not."""
+SHARED: Final = frozenset({"daily_metrics"})
+"""Tables whose rows sum up many users."""
+
+_ACTION_BYTES: Final = 12
+
+
+def kind_of(event: Any) -> str:
+    """Return the middle of the event type's name: `payment.succeeded`."""
+    return str(event.type)[len("botpulse.") : -len(".v1")]
+
+
+def order_of(event: Any) -> tuple[datetime, str, str]:
+    """Return (time, source, id)."""
+    return (event.time, event.source, event.id)
+
+
+def original_of(data: Any) -> tuple[int | None, str | None]:
+    """Return amount and currency of what was really charged, if it is told."""
+    return (None, None) if data.original is None else (data.original.amount_minor, data.original.currency)
+
+
+def stored_row(table: str, record: Mapping[str, Any]) -> tuple[Key, Row]:
+    """Return a row of the database as it is compared."""
+    row = dict(record)
+    key = tuple(row.pop(column) for column in KEYS[table])
+    if table == "user_days":
+        row["actions"] = unordered(row["actions"])
+    elif table == "tier_history":
+        row["caused_by"] = json.loads(row["caused_by"])
+    return key, row
+
+
+def unordered(actions: bytes) -> list[bytes]:
+    """Return a day's packed actions without their order, which is that of arrival."""
+    return sorted(actions[at : at + _ACTION_BYTES] for at in range(0, len(actions), _ACTION_BYTES))

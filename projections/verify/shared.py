@@ -1,0 +1,51 @@
+"""What many users add up to: the rows of no single user."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import date
+from typing import Final
+
+from projections.verify.rows import Rows
+from projections.verify.user import User
+
+_FIGURES: Final = (
+    "active_users", "new_users", "messages_received", "messages_sent", "revenue_cents", "refunded_cents",
+    "dispute_lost_cents", "successful_payments", "failed_payments", "auto_recharge_triggers", "content_unlocks",
+    "credits_spent", "new_disputes",
+)  # fmt: skip
+
+
+class Shared:
+    """Sums over users; those of several partitions add up to those of all."""
+
+    def __init__(self) -> None:
+        self.days: defaultdict[date, Counter[str]] = defaultdict(Counter)
+        self.referrers: set[int] = set()
+
+    def add(self, user: User) -> None:
+        """Add what a user, whose events are all folded, contributes."""
+        for day, column, amount in user.day_figures():
+            self.days[day][column] += amount
+        self.referrers |= user.referrers
+
+    def merge(self, other: Shared) -> None:
+        """Add the sums of other users."""
+        for day, figures in other.days.items():
+            self.days[day].update(figures)
+        self.referrers |= other.referrers
+
+    def rows(self) -> Rows:
+        """Return the rows; a day on which nothing was counted has none."""
+        return {
+            "daily_metrics": {
+                (day,): {
+                    **{column: figures[column] for column in _FIGURES},
+                    "net_revenue_cents": figures["revenue_cents"]
+                    - figures["refunded_cents"]
+                    - figures["dispute_lost_cents"],
+                }
+                for day, figures in self.days.items()
+                if any(figures.values())
+            }
+        }

@@ -1,0 +1,33 @@
+"""All tables of a whole log: what tests compare the projections' tables with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from projections.batch import Arrival
+from projections.verify.rows import KEYS, Rows
+from projections.verify.shared import Shared
+from projections.verify.user import User
+from schemas.envelope import UserEvent
+
+
+def fold(arrivals: Iterable[Arrival]) -> tuple[Rows, int]:
+    """Return every row of every table that these events, each seen for the first time, amount to; and how many of
+    them are conflicts."""
+    users: dict[int, User] = {}
+    conflicts = 0
+    for arrival in arrivals:
+        if isinstance(arrival.event, UserEvent):
+            telegram_id = int(arrival.event.subject)
+            user = users.setdefault(telegram_id, User(telegram_id))
+            conflicts += user.apply(arrival) is not None
+    shared = Shared()
+    for user in users.values():
+        shared.add(user)
+    for stub in shared.referrers - users.keys():
+        users[stub] = User(stub)
+    tables: Rows = {table: {} for table in KEYS}
+    for rows in (*(user.rows() for user in users.values()), shared.rows()):
+        for table, found in rows.items():
+            tables[table].update(found)
+    return tables, conflicts

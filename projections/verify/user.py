@@ -1,0 +1,254 @@
+"""One user, folded one event at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from projections.batch import Arrival
+from projections.verify.money import MONEY, Money
+from projections.verify.rows import Key, Row, Rows, kind_of, order_of
+from schemas.tiers import CURRENT_RULES
+
+_HALF_HOUR: Final = timedelta(minutes=30)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_1970: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_PROFILE: Final = {
+    "username": "username",
+    "first_name": "first_name",
+    "last_name": "last_name",
+    "language": "preferred_language",
+    "referral_code": "referral_code",
+    "is_premium": "is_premium",
+}
+_RECHARGE: Final = {
+    "enabled": "auto_recharge_enabled",
+    "amount_cents": "auto_recharge_amount_cents",
+    "credits": "auto_recharge_credits",
+    "threshold_credits": "auto_recharge_threshold_credits",
+}
+_SAID: Final = (*_PROFILE.values(), "is_blocked", *_RECHARGE.values())
+_UNSAID: Final = {"is_blocked": False, "auto_recharge_enabled": False}
+_SPEAKING: Final = frozenset(
+    {"user.registered", "user.profile_changed", "user.bot_blocked", "user.bot_unblocked", "auto_recharge.configured"}
+)
+"""What says something of a profile, even where no member of it is said."""
+_ACTIONS: Final = {
+    "message.received": 1,
+    "credits.spent": 2,
+    "payment.succeeded": 3,
+    "content.viewed": 4,
+    "content.unlocked": 5,
+}
+"""The own actions, and how a user's day packs their kinds."""
+
+Action = tuple[datetime, str, int]
+"""When, what, and how many credits or cents."""
+
+
+def tier_now(purchases: int, spent_cents: int) -> str:
+    """Return the first tier, from the highest down, that either number reaches."""
+    for tier in CURRENT_RULES.tiers[:-1]:
+        if purchases >= tier.min_purchases or spent_cents >= tier.min_spent_cents:
+            return tier.name
+    return CURRENT_RULES.tiers[-1].name
+
+
+class User:
+    """What is known of one user."""
+
+    def __init__(self, telegram_id: int) -> None:
+        self.telegram_id = telegram_id
+        self.money = Money()
+        self.messages = 0
+        self.credits = 0
+        self.credits_spent = 0
+        self.unlocks = 0
+        self.tier = tier_now(0, 0)
+        self.tier_changed_at: datetime | None = None
+        self.referrers: set[int] = set()
+        """Everybody that a registration named: they have a row, whoever is the referrer in the end."""
+        self._said: dict[str, tuple[datetime, Any]] = {}
+        self._spoke = False
+        self._registered: list[datetime] = []
+        self._referrals: list[Any] = []
+        self._actions: list[Action] = []
+        self._sent: list[datetime] = []
+        self._tier_changes: dict[str, Row] = {}
+
+    def apply(self, arrival: Arrival) -> str | None:
+        """Take one event in; returns why it is a conflict, and then has changed nothing."""
+        event: Any = arrival.event
+        kind = kind_of(event)
+        if kind in MONEY:
+            conflict = self.money.apply(kind, event)
+            if conflict is None and kind != "auto_recharge.triggered" and kind != "payment.failed":
+                self._measure(arrival.appended_at)
+            return conflict
+        if kind == "message.received":
+            self.messages += 1
+        elif kind == "message.sent":
+            self._sent.append(event.time)
+        elif kind == "credits.granted":
+            self.credits += event.data.credits
+        elif kind == "credits.spent":
+            self.credits -= event.data.credits
+            self.credits_spent += event.data.credits
+        elif kind == "content.unlocked":
+            self.unlocks += 1
+        elif kind in ("user.registered", "user.profile_changed"):
+            self._say(event, _PROFILE)
+            if kind == "user.registered":
+                self._register(event)
+        elif kind == "auto_recharge.configured":
+            self._say(event, _RECHARGE)
+        elif kind in ("user.bot_blocked", "user.bot_unblocked"):
+            self._set("is_blocked", event.time, kind == "user.bot_blocked")
+        elif kind == "tier.changed":
+            self._tier_changes.setdefault(event.id, _tier_change(arrival))
+        self._spoke = self._spoke or kind in _SPEAKING
+        if kind in _ACTIONS:
+            self._actions.append((event.time, kind, event.data.credits if kind == "credits.spent" else 0))
+        return None
+
+    def _measure(self, appended_at: datetime) -> None:
+        tier = tier_now(self.money.purchases, self.money.spent_cents)
+        if tier != self.tier:
+            self.tier, self.tier_changed_at = tier, appended_at
+
+    def _register(self, event: Any) -> None:
+        self._registered.append(event.time)
+        if event.data.referred_by not in (None, self.telegram_id):
+            self._referrals.append(event)
+            self.referrers.add(event.data.referred_by)
+
+    def _say(self, event: Any, columns: dict[str, str]) -> None:
+        for member in event.data.model_fields_set:
+            if member in columns:
+                self._set(columns[member], event.time, getattr(event.data, member))
+
+    def _set(self, column: str, time: datetime, value: Any) -> None:
+        if column not in self._said or time >= self._said[column][0]:
+            self._said[column] = (time, value)
+
+    def actions(self) -> list[Action]:
+        """Return the own actions in order of time; a charge is one, at the time that counts for it."""
+        charged = [(e.time, "payment.succeeded", e.data.amount_cents) for e in self.money.charges.values()]
+        return sorted([*self._actions, *charged])
+
+    def rows(self) -> Rows:
+        """Return the user's rows in every table."""
+        actions = self.actions()
+        return {
+            **self.money.rows(self.telegram_id),
+            "users": {(self.telegram_id,): self._user(actions)},
+            "user_field_times": self._field_times(),
+            "user_sessions": self._sessions(actions),
+            "user_days": self._days(actions),
+            "tier_history": {(name,): row for name, row in self._tier_changes.items()},
+        }
+
+    def day_figures(self) -> Iterable[tuple[date, str, int]]:
+        """Yield what the user adds to the figures of days."""
+        for time, column, amount in self.money.day_figures():
+            yield time.date(), column, amount
+        if self._registered:
+            yield min(self._registered).date(), "new_users", 1
+        for (_, day), row in self._days(self.actions()).items():
+            yield day, "active_users", int(row["own_actions"] > 0)
+            yield day, "messages_received", row["messages_received"]
+            yield day, "messages_sent", row["messages_sent"]
+            yield day, "credits_spent", row["credits_spent"]
+            yield day, "content_unlocks", row["unlocks"]
+
+    def _user(self, actions: list[Action]) -> Row:
+        last_active = actions[-1][0] if actions else None
+        return {
+            **{column: self._said.get(column, (None, _UNSAID.get(column)))[1] for column in _SAID},
+            "referred_by": min(self._referrals, key=order_of).data.referred_by if self._referrals else None,
+            "registered_at": min(self._registered, default=None),
+            "total_spent_cents": self.money.spent_cents,
+            "purchase_count": self.money.purchases,
+            "lifetime_messages": self.messages,
+            "message_credits": self.credits,
+            "last_active": last_active,
+            "last_active_day": last_active and last_active.date(),
+            "current_tier": self.tier,
+            "tier_changed_at": self.tier_changed_at,
+        }
+
+    def _field_times(self) -> dict[Key, Row]:
+        if not self._spoke:
+            return {}
+        referral = min(self._referrals, key=order_of) if self._referrals else None
+        return {
+            (self.telegram_id,): {
+                **{f"{column}_at": self._said[column][0] if column in self._said else None for column in _SAID},
+                "referred_at": referral and referral.time,
+                "referred_source": referral and referral.source,
+                "referred_event_id": referral and referral.id,
+            }
+        }
+
+    def _sessions(self, actions: list[Action]) -> dict[Key, Row]:
+        groups: list[list[Action]] = []
+        for action in actions:
+            if groups and action[0] - groups[-1][-1][0] <= _HALF_HOUR:
+                groups[-1].append(action)
+            else:
+                groups.append([action])
+        return {
+            (self.telegram_id, group[0][0]): {
+                "session_end": group[-1][0],
+                "time_spent_seconds": Decimal((group[-1][0] - group[0][0]) // _MICROSECOND) / 1_000_000,
+                "messages_in_session": sum(kind == "message.received" for _, kind, _ in group),
+                "credits_spent": sum(amount for _, kind, amount in group if kind == "credits.spent"),
+                "purchases_in_session": sum(kind == "payment.succeeded" for _, kind, _ in group),
+            }
+            for group in groups
+        }
+
+    def _days(self, actions: list[Action]) -> dict[Key, Row]:
+        days: dict[date, list[Action]] = {}
+        for action in actions:
+            days.setdefault(action[0].date(), []).append(action)
+        sent = Counter(time.date() for time in self._sent)
+        return {
+            (self.telegram_id, day): {
+                "messages_received": sum(kind == "message.received" for _, kind, _ in days.get(day, ())),
+                "messages_sent": sent[day],
+                "own_actions": len(days.get(day, ())),
+                "purchases": sum(kind == "payment.succeeded" for _, kind, _ in days.get(day, ())),
+                "spend_cents": sum(n for _, kind, n in days.get(day, ()) if kind == "payment.succeeded"),
+                "credits_spent": sum(n for _, kind, n in days.get(day, ()) if kind == "credits.spent"),
+                "unlocks": sum(kind == "content.unlocked" for _, kind, _ in days.get(day, ())),
+                "actions": sorted(map(_packed, days.get(day, ()))),
+            }
+            for day in {**days, **sent}
+        }
+
+
+def _packed(action: Action) -> bytes:
+    time, kind, amount = action
+    microseconds = (time - _1970) // _MICROSECOND
+    return (microseconds * 8 + _ACTIONS[kind]).to_bytes(8, "big") + amount.to_bytes(4, "big")
+
+
+def _tier_change(arrival: Arrival) -> Row:
+    event: Any = arrival.event
+    return {
+        "telegram_id": int(event.subject),
+        "changed_at": event.time,
+        "previous": event.data.previous,
+        "current": event.data.current,
+        "purchases": event.data.purchases,
+        "spent_cents": event.data.spent_cents,
+        "rules_version": event.data.rules_version,
+        "caused_by": {"source": event.data.caused_by.source, "id": event.data.caused_by.id},
+        "log_partition": arrival.partition,
+        "log_offset": arrival.offset,
+    }
