@@ -106,6 +106,7 @@ def _tell(result: Result, *, as_json: bool) -> None:
             "agree": not agreement.differences,
             "users": agreement.users,
             "days": agreement.days,
+            "rows": agreement.rows,
             "differences": [difference._asdict() for difference in agreement.differences],
             "counts": result.counts,
             "dead_letters": result.letters,
@@ -127,10 +128,12 @@ def _tell(result: Result, *, as_json: bool) -> None:
         f"{counts['duplicates'] + counts['copies']:,} duplicates, {counts['conflicts']:,} conflicts, "
         f"{counts['refused']:,} refused"
     )
+    rows = ", ".join(f"{table} ({number:,})" for table, number in agreement.rows.items())
     if not agreement.differences:
         typer.echo(
             f"{agreement.users} users agree: spend, purchases, messages, credits and tier, in the tables and in\n"
-            f"the streams' aggregates; so do {agreement.days} days of daily_metrics and every dead letter."
+            f"the streams' aggregates; so do {agreement.days} days of daily_metrics and every dead letter,\n"
+            f"and all rows of {rows}."
         )
         return
     for place, subject, figure, expected, found in agreement.differences[:_SHOWN_DIFFERENCES]:

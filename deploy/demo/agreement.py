@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 import orjson
@@ -26,6 +27,29 @@ _USER_COLUMNS = {
 }
 
 
+class Section(NamedTuple):
+    """A section of the books that is a table of the same columns; its subjects are the keys, joined by a blank."""
+
+    name: str
+    table: str
+    keys: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+SECTIONS: Final = (
+    Section(
+        "content",
+        "content_items",
+        ("content_id",),
+        (
+            "content_type", "title", "price_cents", "price_credits", "first_fact_at", "offers", "views", "unlocks",
+            "unique_buyers", "revenue_cents",
+        ),
+    ),
+)  # fmt: skip
+"""Each has a query of the table's name in `tools.sql`."""
+
+
 class Difference(NamedTuple):
     """One figure on which two disagree; `place` is a table or a topic, `subject` a user or a day."""
 
@@ -38,10 +62,12 @@ class Difference(NamedTuple):
 
 @dataclass
 class Agreement:
-    """How many users and days were compared, and every figure that differs."""
+    """How many users, days and other rows were compared, and every figure that differs."""
 
     users: int = 0
     days: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    """By the table."""
     differences: list[Difference] = field(default_factory=list)
 
 
@@ -73,7 +99,28 @@ async def check(
     days = await connection.fetch(sql.query("tools", "days"))
     found = {row["date"].isoformat(): _numbers(row, COLUMNS) for row in days}
     agreement.differences += compare("table daily_metrics", report["days"], found, dict.fromkeys(COLUMNS, 0))
+    for section in SECTIONS:
+        agreement.rows[section.table] = len(report[section.name])
+        agreement.differences += await compare_section(section, report, connection)
     return agreement
+
+
+async def compare_section(
+    section: Section, report: Mapping[str, Any], connection: asyncpg.Connection
+) -> list[Difference]:
+    """Every figure of a table that is not as the books have it."""
+    found = {
+        " ".join(str(_plain(row[key])) for key in section.keys): {name: _plain(row[name]) for name in section.columns}
+        for row in await connection.fetch(sql.query("tools", section.table))
+    }
+    return compare(f"table {section.table}", report[section.name], found, dict.fromkeys(section.columns))
+
+
+def _plain(value: Any) -> Any:
+    """A value as the books write it."""
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value
 
 
 async def newest_aggregates(bootstrap_servers: str, topics: Topics) -> dict[str, Figures]:

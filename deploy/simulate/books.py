@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from deploy.simulate.books_content import Catalogue
 from deploy.simulate.books_days import days_of
 from deploy.simulate.books_money import Money
 from deploy.simulate.books_sessions import Act, sessions_of
@@ -40,6 +41,7 @@ class Books:
 
     def __init__(self) -> None:
         self.money = Money()
+        self.catalogue = Catalogue()
         self.counts: dict[str, int] = dict.fromkeys(
             ("records", "events", "duplicates", "copies", "conflicts", "refused"), 0
         )
@@ -85,6 +87,9 @@ class Books:
         if verdict == "copy":
             self.counts["copies"] += 1
         self.counts["events"] += 1
+        family, _, fact = kind.partition(".")
+        if family == "content":
+            self.catalogue.take(fact, subject, at, data)
         if not subject.startswith("content:"):
             self._of_user(kind, subject, at, data)
 
@@ -153,7 +158,7 @@ class Books:
         }
 
     def report(self) -> dict[str, Any]:
-        """All of it, as plain JSON: counts, users, days, payments, sessions."""
+        """All of it, as plain JSON: counts, users, days, payments, content, sessions."""
         acts = self.all_acts()
         return {
             "format": 1,
@@ -161,6 +166,7 @@ class Books:
             "users": self.users(acts),
             "days": days_of(self._daily, acts, self._registered.values(), self.money),
             "payments": self.money.report(),
+            "content": self.catalogue.report(),
             "sessions": [session for user, done in acts.items() for session in sessions_of(user, done)],
         }
 

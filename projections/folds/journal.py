@@ -12,7 +12,10 @@ from schemas.envelope import Envelope, UserEvent
 
 
 class Entry(NamedTuple):
-    """An event of the batch. `position` orders the entries of a batch as the log has them."""
+    """An event of the batch. `position` orders the entries of a batch as the log has them.
+
+    `telegram_id` is 0 for an event that is about no user.
+    """
 
     position: int
     telegram_id: int
@@ -21,17 +24,17 @@ class Entry(NamedTuple):
 
 
 class Journal:
-    """The batch's events about users by class, and `users`: everyone an event is about."""
+    """The batch's events by class, and `users`: everyone an event is about."""
 
     def __init__(self, arrivals: Iterable[Arrival]) -> None:
         by_class: dict[type[Envelope], list[Entry]] = {}
         users: set[int] = set()
         for position, arrival in enumerate(arrivals):
             event = arrival.event
-            if not isinstance(event, UserEvent):
-                continue
-            telegram_id = event.telegram_id
-            users.add(telegram_id)
+            telegram_id = 0
+            if isinstance(event, UserEvent):
+                telegram_id = event.telegram_id
+                users.add(telegram_id)
             entry = Entry(position, telegram_id, event, arrival)
             try:
                 by_class[type(event)].append(entry)

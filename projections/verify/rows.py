@@ -22,11 +22,13 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "user_days": ("telegram_id", "date"),
     "tier_history": ("id",),
     "daily_metrics": ("date",),
+    "content_items": ("content_id",),
+    "content_buyers": ("content_id", "telegram_id"),
 }
 """The tables that are compared, with the columns of their primary keys."""
 NOT_COMPARED: Final[dict[str, str]] = {}
 """The other tables that projections fill, and why not."""
-SHARED: Final = frozenset({"daily_metrics"})
+SHARED: Final = frozenset({"daily_metrics", "content_items", "content_buyers"})
 """Tables whose rows sum up many users."""
 
 _ACTION_BYTES: Final = 12

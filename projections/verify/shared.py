@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
+from projections.verify.content import Item
 from projections.verify.rows import Rows
 from projections.verify.user import User
 
@@ -21,18 +22,27 @@ class Shared:
 
     def __init__(self) -> None:
         self.days: defaultdict[date, Counter[str]] = defaultdict(Counter)
+        self.items: defaultdict[str, Item] = defaultdict(Item)
         self.referrers: set[int] = set()
+
+    def describe(self, event: Any) -> None:
+        """Take in that a content item was published or changed."""
+        self.items[event.data.content_id].describe(event)
 
     def add(self, user: User) -> None:
         """Add what a user, whose events are all folded, contributes."""
         for day, column, amount in user.day_figures():
             self.days[day][column] += amount
+        for deed in user.deeds:
+            self.items[deed.content_id].add(user.telegram_id, deed)
         self.referrers |= user.referrers
 
     def merge(self, other: Shared) -> None:
         """Add the sums of other users."""
         for day, figures in other.days.items():
             self.days[day].update(figures)
+        for content_id, item in other.items.items():
+            self.items[content_id].merge(item)
         self.referrers |= other.referrers
 
     def rows(self) -> Rows:
@@ -47,5 +57,9 @@ class Shared:
                 }
                 for day, figures in self.days.items()
                 if any(figures.values())
-            }
+            },
+            "content_items": {(content_id,): item.row() for content_id, item in self.items.items()},
+            "content_buyers": {
+                (content_id, user): {} for content_id, item in self.items.items() for user in item.buyers
+            },
         }

@@ -15,13 +15,15 @@ def fold(arrivals: Iterable[Arrival]) -> tuple[Rows, int]:
     """Return every row of every table that these events, each seen for the first time, amount to; and how many of
     them are conflicts."""
     users: dict[int, User] = {}
+    shared = Shared()
     conflicts = 0
     for arrival in arrivals:
         if isinstance(arrival.event, UserEvent):
             telegram_id = int(arrival.event.subject)
             user = users.setdefault(telegram_id, User(telegram_id))
             conflicts += user.apply(arrival) is not None
-    shared = Shared()
+        else:
+            shared.describe(arrival.event)
     for user in users.values():
         shared.add(user)
     for stub in shared.referrers - users.keys():

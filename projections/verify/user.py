@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from projections.batch import Arrival
+from projections.verify.content import DEEDS, Deed, deed_of
 from projections.verify.money import MONEY, Money
 from projections.verify.rows import Key, Row, Rows, kind_of, order_of
 from schemas.tiers import CURRENT_RULES
@@ -72,6 +73,8 @@ class User:
         self.tier_changed_at: datetime | None = None
         self.referrers: set[int] = set()
         """Everybody that a registration named: they have a row, whoever is the referrer in the end."""
+        self.deeds: list[Deed] = []
+        """What the user did with content items."""
         self._said: dict[str, tuple[datetime, Any]] = {}
         self._spoke = False
         self._registered: list[datetime] = []
@@ -111,6 +114,8 @@ class User:
         elif kind == "tier.changed":
             self._tier_changes.setdefault(event.id, _tier_change(arrival))
         self._spoke = self._spoke or kind in _SPEAKING
+        if kind in DEEDS:
+            self.deeds.append(deed_of(event))
         if kind in _ACTIONS:
             self._actions.append((event.time, kind, event.data.credits if kind == "credits.spent" else 0))
         return None

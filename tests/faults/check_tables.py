@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from deploy.demo.agreement import Difference, compare
+from deploy.demo.agreement import SECTIONS, Difference, compare, compare_section
 from deploy.simulate.books_days import COLUMNS
 
 _USERS: Final = {
@@ -50,7 +50,7 @@ def _plain(value: Any) -> Any:
 
 
 async def against_books(report: Report, connection: asyncpg.Connection) -> list[Difference]:
-    """Every figure of users, days, payments and sessions that is not as the books have it."""
+    """Every figure of users, days, payments, sessions and the other tables of the books that is not as they have it."""
     differences = []
     rows = await connection.fetch("SELECT * FROM botpulse.users")
     users = {str(row["telegram_id"]): {f: _plain(row[c]) for f, c in _USERS.items()} for row in rows}
@@ -71,6 +71,8 @@ async def against_books(report: Report, connection: asyncpg.Connection) -> list[
     sessions = {_session(row): {c: _plain(row[c]) for c in _SESSION} for row in rows}
     expected = {_session(row): row for row in report["sessions"]}
     differences += compare("user_sessions", expected, sessions, dict.fromkeys(_SESSION))
+    for section in SECTIONS:
+        differences += await compare_section(section, report, connection)
     return differences
 
 

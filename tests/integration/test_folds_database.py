@@ -67,6 +67,11 @@ async def test_constraints_admit_what_the_schemas_admit(connection: asyncpg.Conn
         least, most = map(int, re.findall(r"\d+", definitions[name]))
         assert least == min(limits.auto_recharge_cents_min for limits in ALL_LIMITS)
         assert most == max(limits.auto_recharge_cents_max for limits in ALL_LIMITS)
+    for name, most in (
+        ("content_items_price_limits", max(limits.content_price_cents_max for limits in ALL_LIMITS)),
+        ("content_items_credits_limits", max(limits.credits_max for limits in ALL_LIMITS)),
+    ):
+        assert [*map(int, re.findall(r"\d+", definitions[name]))] == [0, most]
     tiers = {tier.name for rules in RULES_BY_VERSION.values() for tier in rules.tiers}
     assert set(re.findall(r"'(\w+)'", definitions["users_current_tier_check"])) == tiers
     await connection.execute("INSERT INTO users (telegram_id) VALUES (1)")

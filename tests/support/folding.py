@@ -36,7 +36,8 @@ def event(
     """An event from the middle of its type's name: event("message.received", 7, at(3), kind_="text")."""
     # Messages carry a member `kind`, as the first parameter is named: it comes as `kind_`.
     members = {name.rstrip("_"): value for name, value in data.items()}
-    fields = {"id": event_id or f"e{next(_ids)}", "source": source, "subject": str(user), "time": time}
+    subject = f"content:{members['content_id']}" if kind in ("content.published", "content.changed") else str(user)
+    fields = {"id": event_id or f"e{next(_ids)}", "source": source, "subject": subject, "time": time}
     return EVENT_TYPES[f"botpulse.{kind}.v1"](**fields, data=members or ({} if "blocked" not in kind else None))
 
 

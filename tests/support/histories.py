@@ -78,10 +78,15 @@ def _data(draw: DrawFn, kind: str, conflicts: bool) -> dict[str, Any]:
             return {"enabled": draw(st.booleans())} | {n: v for n, v in more.items() if draw(st.booleans())}
         case "auto_recharge.triggered":
             return {"trigger_id": pick("t1", "t2"), "amount_cents": pick(100, 200) if conflicts else 100}
+        case "content.published" | "content.changed":
+            item = {"content_id": pick("i1", "i2"), "content_type": pick("photo", "video"), "price_cents": pick(0, 99)}
+            more = {"title": pick("x", "y", None), "price_credits": pick(1, 2, None)}
+            return item | {name: value for name, value in more.items() if draw(st.booleans())}
         case "content.viewed" | "content.offered":
-            return {"content_id": "item"}
+            return {"content_id": pick("i1", "i2", "i3")}
         case "content.unlocked":
-            return {"content_id": "item", "price_cents": pick(0, 100), "paid_with": "credits"}
+            paid_with = pick("credits", "payment", "free")
+            return {"content_id": pick("i1", "i2", "i3"), "price_cents": pick(0, 100), "paid_with": paid_with}
         case "subscription.started":
             return {"subscription_id": "s1"}
         case "admin.action_taken":
@@ -97,7 +102,7 @@ KINDS = (
     *MONEY, *MONEY, "payment.failed", "auto_recharge.triggered", "user.registered", "user.profile_changed",
     "user.bot_blocked", "user.bot_unblocked", "message.received", "message.received", "message.sent",
     "credits.granted", "credits.spent", "auto_recharge.configured", "content.viewed", "content.offered",
-    "content.unlocked", "subscription.started", "admin.action_taken",
+    "content.unlocked", "content.published", "content.changed", "subscription.started", "admin.action_taken",
 )  # fmt: skip
 
 

@@ -18,3 +18,7 @@ FROM botpulse.users;
 -- name: days
 -- All daily figures, as the demo compares them with the simulator's books.
 SELECT * FROM botpulse.daily_metrics;
+
+-- name: content_items
+-- All content items, as the demo compares them with the simulator's books.
+SELECT * FROM botpulse.content_items;

@@ -281,6 +281,26 @@ def test_blocking_goes_by_time_then_by_the_log() -> None:
     assert kept(blocked, same_time)["users"][USER]["is_blocked"] is False
 
 
+def test_content_by_its_latest_words_and_all_that_was_done() -> None:
+    def told(kind: str, time: str, user: str = USER, **data: Any) -> dict[str, Any]:
+        return event(f"content.{kind}", time, {"content_id": "c", **data}, user=user)
+
+    about = {"content_type": "photo", "price_cents": 100}
+    report = kept(
+        told("unlocked", "09:00:00", price_cents=70, paid_with="free"),
+        told("changed", "12:00:00", "content:c", **about, title=None),
+        told("published", "10:00:00", "content:c", **{**about, "price_cents": 50, "title": "T", "price_credits": 5}),
+        told("unlocked", "11:00:00", price_cents=100, paid_with="credits"),
+        told("unlocked", "11:00:00", "43", price_cents=100, paid_with="payment"),
+        told("viewed", "11:00:00"),
+        told("offered", "08:00:00"),
+    )
+    assert report["content"]["c"] == {
+        "content_type": "photo", "title": None, "price_cents": 100, "price_credits": 5, "offers": 1, "views": 1,
+        "first_fact_at": "2026-01-02T08:00:00.000000Z", "unlocks": 3, "unique_buyers": 2, "revenue_cents": 270,
+    }  # fmt: skip
+
+
 def test_what_is_refused_counts_nowhere() -> None:
     books = Books()
     books.refused("syntax")

@@ -1,0 +1,76 @@
+"""One content item: what was said of it, and what its users did with it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from projections.verify.rows import Row, kind_of
+
+DEEDS: Final = {"content.offered": "offers", "content.viewed": "views", "content.unlocked": "unlocks"}
+"""What happens between a user and an item, and the column that counts it."""
+_SAID: Final = ("content_type", "title", "price_cents", "price_credits")
+
+
+class Deed(NamedTuple):
+    """Something between a user and an item; `cents` is an unlock's value."""
+
+    kind: str
+    content_id: str
+    time: datetime
+    cents: int
+
+
+class Item:
+    """What is known of one item; its facts may be split over several of these, which are merged."""
+
+    def __init__(self) -> None:
+        self.buyers: set[int] = set()
+        self._said: dict[str, tuple[datetime, Any]] = {}
+        self._deeds: list[Deed] = []
+        self._times: list[datetime] = []
+
+    def describe(self, event: Any) -> None:
+        """Take in that the item was published or changed; the events of one item come in the order of the log."""
+        self._times.append(event.time)
+        for member in event.data.model_fields_set.intersection(_SAID):
+            self._say(member, event.time, getattr(event.data, member))
+
+    def _say(self, column: str, time: datetime, value: Any) -> None:
+        if column not in self._said or time >= self._said[column][0]:
+            self._said[column] = (time, value)
+
+    def add(self, telegram_id: int, deed: Deed) -> None:
+        """Take in what a user did."""
+        self._times.append(deed.time)
+        self._deeds.append(deed)
+        if deed.kind == "content.unlocked":
+            self.buyers.add(telegram_id)
+
+    def merge(self, other: Item) -> None:
+        """Add what other users did, and what was said on another partition."""
+        self.buyers |= other.buyers
+        self._deeds += other._deeds
+        self._times += other._times
+        for column, (time, value) in other._said.items():
+            self._say(column, time, value)
+
+    def row(self) -> Row:
+        """Return the item's row."""
+        nothing = (None, None)
+        return {
+            **{column: self._said.get(column, nothing)[1] for column in _SAID},
+            "first_fact_at": min(self._times),
+            **{column: sum(deed.kind == kind for deed in self._deeds) for kind, column in DEEDS.items()},
+            "unique_buyers": len(self.buyers),
+            "revenue_cents": sum(deed.cents for deed in self._deeds),
+            "described_at": self._said.get("price_cents", nothing)[0],
+            "title_at": self._said.get("title", nothing)[0],
+            "price_credits_at": self._said.get("price_credits", nothing)[0],
+        }
+
+
+def deed_of(event: Any) -> Deed:
+    """Return what an event of one of DEEDS tells."""
+    kind = kind_of(event)
+    return Deed(kind, event.data.content_id, event.time, event.data.price_cents if kind == "content.unlocked" else 0)
