@@ -17,7 +17,7 @@ from projections.folds import content, daily_metrics, tier_history, user_days, u
 from projections.folds.actions import Actions
 from projections.folds.day_figures import DayFigures
 from projections.folds.journal import Journal
-from projections.folds.work import Work
+from projections.folds.work import Work, columns
 from projections.ledger import store as payments
 from projections.ledger.ledger import Ledger
 from projections.sql import query
@@ -74,6 +74,12 @@ async def sync_reference_data(connection: asyncpg.Connection) -> None:
     tiers, names, values = (list(column) for column in zip(*benefits, strict=True))
     await connection.execute(query("reference", "write_tier_benefits"), tiers, names, values)
     await connection.execute(query("reference", "drop_tier_benefits"), tiers, names)
+    rules = [
+        (tier.name, rank, tier.min_purchases, tier.min_spent_cents, CURRENT_RULES.version)
+        for rank, tier in enumerate(reversed(CURRENT_RULES.tiers))
+    ]
+    await connection.execute(query("reference", "drop_tier_rules"), *columns(rules))
+    await connection.execute(query("reference", "write_tier_rules"), *columns(rules))
     await connection.execute(
         query("reference", "write_activity_thresholds"),
         ["active", "inactive"],
