@@ -8,11 +8,11 @@ failed at the fence). So the hours may be read before the batch's transaction be
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -27,6 +27,8 @@ CAPACITY: Final = 500_000
 """Digests kept in memory, about 60 MB: some days of a busy bot."""
 HOURS_A_QUERY: Final = 64
 """Bounds what one read brings into memory, however many old hours a batch of late events touches."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Hour(NamedTuple):
@@ -61,10 +63,31 @@ class Sifted:
 def identity_digest(source: str, event_id: str, time: datetime) -> bytes:
     """Return 16 bytes for an event's identity. The encoding is stored for ever: lengths first, then the UTF-8 text,
     the time as whole microseconds since 1970."""
+    since = time - _EPOCH
+    return _digest(source, event_id, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+
+
+def _digest(source: str, event_id: str, microseconds: int) -> bytes:
     origin, name = source.encode(), event_id.encode()
-    microseconds = int(time.timestamp()) * 1_000_000 + time.microsecond
     text = b"%d:%d:%d:%b%b" % (len(origin), len(name), microseconds, origin, name)
-    return hashlib.blake2b(text, digest_size=DIGEST_BYTES).digest()
+    return blake2b(text, digest_size=DIGEST_BYTES).digest()
+
+
+def mark(arrivals: Iterable[Arrival]) -> list[Mark]:
+    """Return what is to be remembered of each event. Pure, so that it may run ahead of the database."""
+    marks: list[Mark] = []
+    hours: dict[tuple[int, int], Hour] = {}
+    for event, _, partition, _, _ in arrivals:
+        source, event_id, time = event_identity(event)
+        since = time - _EPOCH
+        seconds = since.days * 86_400 + since.seconds
+        key = (partition, seconds // 3600)
+        hour = hours.get(key)
+        if hour is None:
+            # One object an hour: a new one an event would cost more than its digest.
+            hour = hours[key] = Hour(*key)
+        marks.append(Mark(hour, _digest(source, event_id, seconds * 1_000_000 + since.microseconds)))
+    return marks
 
 
 class AppliedEvents:
@@ -80,17 +103,13 @@ class AppliedEvents:
         self._hours.clear()
         self._held = 0
 
-    async def sift(self, connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Sifted:
+    async def sift(self, connection: asyncpg.Connection, arrivals: Sequence[Arrival], marks: Sequence[Mark]) -> Sifted:
         """Separate first arrivals from duplicates, of earlier batches and within this one. Changes no table.
 
-        All arrivals are of the events topic, in the order of the log within each partition.
+        All arrivals are of the events topic, in the order of the log within each partition; `marks` are theirs.
         """
         hours: defaultdict[Hour, list[int]] = defaultdict(list)
-        marks: list[Mark] = []
-        for index, arrival in enumerate(arrivals):
-            source, event_id, time = event_identity(arrival.event)
-            hour = Hour(arrival.partition, int(time.timestamp()) // 3600)
-            marks.append(Mark(hour, identity_digest(source, event_id, time)))
+        for index, (hour, _) in enumerate(marks):
             hours[hour].append(index)
 
         repeated: set[int] = set()
@@ -104,6 +123,8 @@ class AppliedEvents:
                 _find_repeated(repeated, hours[hour], marks, applied)
                 self._keep(hour, applied)
 
+        if not repeated:
+            return Sifted(list(arrivals), list(marks), {})
         duplicates: defaultdict[int, int] = defaultdict(int)
         for index in repeated:
             duplicates[arrivals[index].partition] += 1

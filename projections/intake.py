@@ -1,23 +1,33 @@
-"""From fetched records to a batch: decode, skip what is invalid or was applied before, count both."""
+"""From fetched records to a batch: decode, skip what is invalid or was applied before, count both.
+
+Decoding needs no database and runs ahead of the writing (see `prefetch`); what was applied before is looked up when the
+batch's turn has come.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import asyncpg
 
-from projections.applied import AppliedEvents, Mark
+from projections.applied import AppliedEvents, Mark, mark
 from projections.batch import Arrival
 from projections.checkpoints import Lease, Move, Place
 from schemas.codec import Decoder, TierChangeDecoder
-from schemas.errors import InvalidEvent
+from schemas.errors import InvalidEvent, ServiceStopped
 from schemas.events import BotEvent, TierChanged
 from schemas.records import REDRIVE_HEADER, LogRecord
 from schemas.topics import Topics
+
+SLICE_RECORDS: Final = 100
+"""Decoded in one go: less than a millisecond, which is how long an answer of the database waits for its reader."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime.max.replace(tzinfo=UTC)
@@ -25,6 +35,49 @@ _LATEST = datetime.max.replace(tzinfo=UTC)
 _ORIGINAL = re.compile(rb"(?P<topic>[A-Za-z0-9._-]+)/(?P<partition>[0-9]{1,9})/(?P<offset>[0-9]{1,18})")
 
 Decode = Callable[[LogRecord], BotEvent | TierChanged]
+
+
+@dataclass(slots=True)
+class Decoded:
+    """Records as fetched, in the order of the log within each partition, and what follows from them alone."""
+
+    begins: dict[Place, int] = field(default_factory=dict)
+    """Where each partition that moves was read from."""
+    positions: dict[Place, int] = field(default_factory=dict)
+    """What is read next of each: past its last record and the gap behind it, if any."""
+    records: dict[Place, list[LogRecord]] = field(default_factory=dict)
+    events: list[Arrival] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    """One for each of `events`."""
+    others: list[Arrival] = field(default_factory=list)
+    """Tier changes, whose table holds each id once."""
+    refused: Counter[Place] = field(default_factory=Counter)
+    invalid: Counter[str] = field(default_factory=Counter)
+    """Records that the contract refuses, by reason; `refused` counts them by partition."""
+    count: int = 0
+    """Of records."""
+    size: int = 0
+    """Of their values, in bytes."""
+    seconds: float = 0.0
+    """What decoding took, pauses left out."""
+
+    def append(self, later: Decoded) -> None:
+        """Add what was read after this."""
+        for place, begin in later.begins.items():
+            if self.positions.get(place, begin) != begin:
+                raise ServiceStopped(f"{place}: read up to {self.positions[place]}, and then from {begin} on")
+            self.begins.setdefault(place, begin)
+        self.positions |= later.positions
+        for place, records in later.records.items():
+            self.records.setdefault(place, []).extend(records)
+        self.events += later.events
+        self.marks += later.marks
+        self.others += later.others
+        self.refused += later.refused
+        self.invalid += later.invalid
+        self.count += later.count
+        self.size += later.size
+        self.seconds += later.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,41 +113,55 @@ class Intake:
             topics.tier_changes.name: TierChangeDecoder(partition_counts[topics.tier_changes.name]).decode,
         }
 
-    async def batch(
-        self,
-        connection: asyncpg.Connection,
-        fetched: Mapping[Place, Sequence[LogRecord]],
-        positions: Mapping[Place, int],
-        leases: Mapping[Place, Lease],
-    ) -> Batch:
-        """Return the batch of `fetched`; `positions` says for every partition that moves what is read next.
-
-        Reads from the database which events were applied; changes nothing.
-        """
-        invalid: Counter[str] = Counter()
-        refused: Counter[Place] = Counter()
-        events: list[Arrival] = []
-        others: list[Arrival] = []
+    async def decode(self, fetched: Mapping[Place, Sequence[LogRecord]]) -> Decoded:
+        """Decode what was fetched, in slices: whoever waits for the database goes on between two of them."""
+        decoded = Decoded()
         for place, records in fetched.items():
-            arrivals, reasons = decode(records, place, self._decoders[place.topic])
-            (events if place.topic == self._events_topic else others).extend(arrivals)
-            invalid.update(reasons)
-            refused[place] += reasons.total()
-        sifted = await self._applied.sift(connection, events)
-        arrivals = sifted.arrivals + others
-        per_place = Counter(Place(arrival.topic, arrival.partition) for arrival in arrivals)
+            decoder = self._decoders[place.topic]
+            is_event = place.topic == self._events_topic
+            decoded.records[place] = list(records)
+            decoded.count += len(records)
+            decoded.size += sum(len(record.value or b"") for record in records)
+            for start in range(0, len(records), SLICE_RECORDS):
+                began = time.perf_counter()
+                arrivals, reasons = decode(records[start : start + SLICE_RECORDS], place, decoder)
+                if is_event:
+                    decoded.events += arrivals
+                    decoded.marks += mark(arrivals)
+                else:
+                    decoded.others += arrivals
+                if reasons:
+                    decoded.invalid.update(reasons)
+                    decoded.refused[place] += reasons.total()
+                decoded.seconds += time.perf_counter() - began
+                await asyncio.sleep(0)
+        return decoded
+
+    async def batch(self, connection: asyncpg.Connection, decoded: Decoded, leases: Mapping[Place, Lease]) -> Batch:
+        """Return the batch of what was decoded. Reads from the database which events were applied; changes nothing.
+
+        Raises ServiceStopped where a partition was not read from its checkpoint on.
+        """
+        for place, begin in decoded.begins.items():
+            if begin != leases[place].next_offset:
+                raise ServiceStopped(f"{place}: read from {begin} on, the checkpoint is at {leases[place].next_offset}")
+        sifted = await self._applied.sift(connection, decoded.events, decoded.marks)
+        arrivals = sifted.arrivals + decoded.others
+        per_place = Counter((arrival.topic, arrival.partition) for arrival in arrivals)
         moves = [
             _move(
                 leases[place],
                 position,
-                fetched.get(place, ()),
+                decoded.records.get(place, ()),
                 per_place[place],
                 sifted.duplicates.get(place.partition, 0) if place.topic == self._events_topic else 0,
-                refused[place],
+                decoded.refused[place],
             )
-            for place, position in positions.items()
+            for place, position in decoded.positions.items()
         ]
-        return Batch(arrivals, sifted.marks, moves, fetched, invalid, _redriven(fetched, arrivals))
+        return Batch(
+            arrivals, sifted.marks, moves, decoded.records, decoded.invalid, _redriven(decoded.records, arrivals)
+        )
 
 
 def decode(records: Sequence[LogRecord], place: Place, decoder: Decode) -> tuple[list[Arrival], Counter[str]]:

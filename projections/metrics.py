@@ -40,7 +40,8 @@ class Metrics:
         )
         self._steps = Histogram(
             "botpulse_projections_step_seconds",
-            "Seconds a batch spends in a step: decode (with the look for duplicates), fence, remember, apply, commit.",
+            "Seconds a batch spends in a step: decode (while the batch before is written), dedupe, fence, remember, "
+            "apply, commit.",
             ["step"],
             buckets=_SECONDS,
             registry=registry,
@@ -77,6 +78,10 @@ class Metrics:
     def step(self, name: str) -> AbstractContextManager[Any]:
         """Time one step of a batch."""
         return self._steps.labels(name).time()
+
+    def took(self, name: str, seconds: float) -> None:
+        """Note how long a step took that is not done in one go."""
+        self._steps.labels(name).observe(seconds)
 
     def batch(self, records: int, outcomes: Mapping[str, int], invalid: Mapping[str, int]) -> None:
         """A batch is committed."""

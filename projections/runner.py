@@ -2,6 +2,7 @@
 
     1  fetch      what has arrived on all partitions, from the checkpoints' positions
     2  decode     by the one rule of `schemas`; what is invalid is counted and skipped
+                  (1 and 2 for the next batch, while 4 to 8 write the last one: see `prefetch`)
     3  dedupe     what was applied before, by (source, id, time), is counted and skipped
     4  begin
     5  fence      compare-and-set of epoch and next offset of every partition of the batch
@@ -38,13 +39,14 @@ from projections.intake import Batch, Intake
 from projections.letters import Letters
 from projections.log_reader import LogReader
 from projections.metrics import Metrics
+from projections.prefetch import Prefetch
 from projections.session import Session
 from projections.settings import Settings
 from projections.writer import Writer, Written
-from schemas.errors import ConfigurationError, FencedOut, ServiceStopped
+from schemas.errors import ConfigurationError, FencedOut
 
-FETCH_SECONDS: Final = 0.5
-"""How long one fetch waits for a first record."""
+WAIT_SECONDS: Final = 0.5
+"""How long a turn waits for records."""
 LOOK_SECONDS: Final = 2.0
 """Pause between two looks at lag and open refusals."""
 CLOSE_SECONDS: Final = 3.0
@@ -87,6 +89,7 @@ class Runner:
         self._letters = Letters(settings.bootstrap_servers, topics.dead_letters.name)
         self._applied = AppliedEvents()
         self._intake = Intake(topics, partition_counts, self._applied)
+        self._prefetch = Prefetch(self._reader, self._intake, settings.batch_records)
         self._writer = Writer(apply, self._letters.send, metrics)
         self._stopping = asyncio.Event()
         self._leases: dict[Place, Lease] = {}
@@ -129,6 +132,7 @@ class Runner:
         """Leave the group and close every connection; what does not answer is left behind."""
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
+                await self._prefetch.stop()
                 await self._session.close()
                 await self._membership.stop()
                 await self._letters.close()
@@ -146,7 +150,7 @@ class Runner:
         elif self._in_hand is not None:
             await self._write(connection, self._in_hand)
         elif not self._leases:
-            await self._wait_for_change(FETCH_SECONDS)
+            await self._wait_for_change(WAIT_SECONDS)
             await self._look(connection)
         else:
             await self._fetch(connection)
@@ -172,7 +176,7 @@ class Runner:
         Whatever was in hand is dropped: if its commit was in doubt, the claim returns the truth.
         """
         generation, partitions = self._membership.generation, self._membership.partitions
-        self._release()
+        await self._release()
         self._health.joined = False
         leases = [await checkpoints.claim(connection, place, self._owner) for place in sorted(partitions)]
         for lease in leases:
@@ -182,8 +186,8 @@ class Runner:
                     "topic with a copy (setting BOTPULSE_TOPIC_PREFIX)"
                 )
         await check_belonging(self._reader, leases)
-        self._reader.assign({lease.place: lease.next_offset for lease in leases})
         self._leases = {lease.place: lease for lease in leases}
+        await self._read_on()
         self._generation, self._leased_by = generation, self._session.number
         self._session.works()
         self._health.joined = self._membership.settled
@@ -192,12 +196,16 @@ class Runner:
             self._metrics.claimed(lease)
         log.info("claimed", partitions=[str(lease.place) for lease in leases], owner=self._owner)
 
-    def _release(self) -> None:
+    async def _release(self) -> None:
         for place in self._leases:
             self._metrics.released(place)
         self._leases, self._in_hand = {}, None
         self._applied.forget()
-        self._reader.assign({})
+        await self._prefetch.stop()
+
+    async def _read_on(self) -> None:
+        """Read from the checkpoints on."""
+        await self._prefetch.start({place: lease.next_offset for place, lease in self._leases.items()})
 
     async def _renew(self, connection: asyncpg.Connection) -> None:
         """After a lost connection: find out whether the batch in hand was committed, and go on."""
@@ -212,33 +220,23 @@ class Runner:
         elif now != before:
             raise FencedOut("a checkpoint moved while the database was away: another writer was here")
         if self._in_hand is None:
-            # Records may have been fetched and lost with the connection.
-            self._reader.assign({place: lease.next_offset for place, lease in self._leases.items()})
+            # Records may have been taken and lost with the connection.
+            await self._read_on()
         self._leased_by = self._session.number
         self._session.works()
 
     async def _fetch(self, connection: asyncpg.Connection) -> None:
-        """Steps 1 to 3; what comes out is written in the next turn."""
+        """Steps 1 to 3, of which the first two are done already, and the writing."""
         generation = self._generation
-        for place, lease in self._leases.items():
-            if (position := await self._reader.position(place)) != lease.next_offset:
-                raise ServiceStopped(
-                    f"{place}: about to read from {position}, the checkpoint is at {lease.next_offset}"
-                )
-        fetched = await self._reader.fetch(self._settings.batch_records, FETCH_SECONDS)
+        decoded = await self._prefetch.take(WAIT_SECONDS)
         if self._stopping.is_set() or generation != self._membership.generation:
             return
-        # Also a gap without a record behind it (transaction markers) moves the checkpoint, or lag would never be 0.
-        positions = {
-            place: position
-            for place, lease in self._leases.items()
-            if (position := await self._reader.position(place)) != lease.next_offset
-        }
-        if positions:
-            # From here to the commit only `_in_hand` knows these records: whatever goes wrong before it is set is
-            # followed by `_renew` or `_take_over`, and both set the reader back.
-            with self._metrics.step("decode"):
-                self._in_hand = await self._intake.batch(connection, fetched, positions, self._leases)
+        if decoded is not None:
+            self._metrics.took("decode", decoded.seconds)
+            # From `take` to the commit only `_in_hand` knows these records: whatever goes wrong before it is set is
+            # followed by `_renew` or `_take_over`, and both begin to read again from the checkpoints.
+            with self._metrics.step("dedupe"):
+                self._in_hand = await self._intake.batch(connection, decoded, self._leases)
             await self._write(connection, self._in_hand)
         await self._look(connection)
 
@@ -290,6 +288,6 @@ class Runner:
             end = self._reader.end_of(place)
             if end is not None:
                 self._metrics.lag(place, max(0, end - lease.next_offset))
-        self._health.kafka_up = self._reader.silent_seconds() < SILENT_SECONDS
+        self._health.kafka_up = self._prefetch.full or self._reader.silent_seconds() < SILENT_SECONDS
         self._health.open_refusals = await connection.fetchval(sql.query("refused", "open_refusals"))
         self._metrics.open_refusals(self._health.open_refusals)

@@ -50,9 +50,12 @@ def serve(apply: Apply) -> None:
 
 
 def _collect_garbage_seldom() -> None:
-    """Events and digests are many and hold no cycles: looking for cycles among them took half of the time."""
+    """Events and digests are many and hold no cycles: looking for cycles among them took half of the time.
+
+    The first threshold is more objects than the batches in memory have, so that only what is really left behind counts.
+    """
     gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
+    gc.set_threshold(1_000_000, 20, 100)
 
 
 async def _run(settings: Settings, apply: Apply) -> None:

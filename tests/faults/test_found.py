@@ -25,20 +25,32 @@ from tests.support.databases import execute
 from tests.support.services import eventually, service
 
 
+@pytest.mark.parametrize("losses", [2, 1_000])
 async def test_a_database_that_ends_while_projections_starts(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch, losses: int
 ) -> None:
     connect = projections.preflight.connect  # type: ignore[attr-defined]
+    lost = 0
 
     async def then_lose(*arguments: Any, **options: Any) -> asyncpg.Connection:
+        nonlocal lost
         connection = await connect(*arguments, **options)
-        await execute(database_url, f"SELECT pg_terminate_backend({connection.get_server_pid()})")
+        if lost < losses:
+            lost += 1
+            await execute(database_url, f"SELECT pg_terminate_backend({connection.get_server_pid()})")
         return connection
 
     monkeypatch.setattr(projections.preflight, "connect", then_lose)
+    monkeypatch.setattr(projections.preflight, "PATIENCE_SECONDS", 1.5)
     settings = ProjectionsSettings(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", DATABASE_URL=database_url)
-    with pytest.raises(ConfigurationError, match="DATABASE_URL"):
-        await projections.preflight.open_database(settings)
+    if losses > 2:
+        with pytest.raises(ServiceStopped, match="DATABASE_URL"):
+            await projections.preflight.open_database(settings)
+        assert lost > 2
+    else:
+        connection = await projections.preflight.open_database(settings)
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
 
 
 async def test_a_broker_that_ends_while_streams_starts(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.applied import AppliedEvents, Hour, Mark, identity_digest, pack
+from projections.applied import AppliedEvents, Hour, Mark, identity_digest, mark, pack
 from projections.batch import Arrival
 from projections.checkpoints import DIGEST_BYTES, record_digest
 from tests.support.projecting import START, grant
@@ -41,6 +41,14 @@ def test_lengths_keep_source_and_id_apart() -> None:
 def test_the_same_moment_in_another_zone_is_the_same(time: datetime) -> None:
     moved = time.astimezone(timezone(timedelta(hours=3)))
     assert identity_digest("s", "i", moved) == identity_digest("s", "i", time)
+
+
+def test_a_mark_is_the_events_hour_and_its_digest() -> None:
+    arrivals = [arrival(1), arrival(2, minutes=59), arrival(3, minutes=60, partition=1)]
+    hour = int(START.timestamp()) // 3600
+    digests = [identity_digest(a.event.source, a.event.id, a.event.time) for a in arrivals]
+    hours = [Hour(0, hour), Hour(0, hour), Hour(1, hour + 1)]
+    assert mark(arrivals) == list(map(Mark, hours, digests))
 
 
 def test_every_microsecond_counts() -> None:
@@ -78,7 +86,7 @@ class NoTable:
 
 
 async def remember(memory: AppliedEvents, table: Any, arrivals: list[Arrival]) -> int:
-    sifted = await memory.sift(table, arrivals)
+    sifted = await memory.sift(table, arrivals, mark(arrivals))
     memory.committed(pack(zip(sifted.arrivals, sifted.marks, strict=True)))
     return len(sifted.arrivals)
 

@@ -1,0 +1,99 @@
+"""Fetches and decodes ahead: while Postgres writes one batch, the next one is made ready.
+
+What is ready grows, up to one batch, until the writer has time for it: a slow database makes batches larger, and a
+database that is away stops the fetching. Beside the batch in hand, memory holds one that is ready and what the client
+has fetched ahead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Final
+
+from projections.checkpoints import Place
+from projections.intake import Decoded, Intake
+from projections.log_reader import LogReader
+
+FETCH_SECONDS: Final = 0.5
+"""How long one fetch waits for a first record."""
+MOST_BYTES: Final = 16 * 1024 * 1024
+"""So large may what is ready be when still more is fetched; decoded, the usual events take some ten times as much."""
+
+
+class Prefetch:
+    """Reads from given positions on, with a task of its own between `start` and `stop`."""
+
+    def __init__(self, reader: LogReader, intake: Intake, most_records: int) -> None:
+        self._reader = reader
+        self._intake = intake
+        self._most = most_records
+        self._ready = Decoded()
+        self._changed = asyncio.Event()
+        """Something is ready, or the task has ended."""
+        self._room = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, positions: Mapping[Place, int]) -> None:
+        """Read these partitions from these offsets on, and no others; what was ready before is dropped."""
+        await self.stop()
+        self._reader.assign(positions)
+        if positions:
+            self._task = asyncio.create_task(self._run(dict(positions)))
+            self._task.add_done_callback(lambda _: self._changed.set())
+
+    async def stop(self) -> None:
+        """Stop reading, and drop what is ready."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            # Its error, if it had one, was of what is dropped here.
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()
+            self._reader.assign({})
+        self._ready = Decoded()
+        self._changed.clear()
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing is fetched until the writer has taken what is ready."""
+        return self._ready.count >= self._most or self._ready.size >= MOST_BYTES
+
+    async def take(self, seconds: float) -> Decoded | None:
+        """Return everything that is ready, None if that is nothing for so long. Raises what reading raised."""
+        if not self._changed.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
+        if self._task is not None and self._task.done():
+            self._task.result()
+        taken, self._ready = self._ready, Decoded()
+        self._changed.clear()
+        self._room.set()
+        return taken if taken.positions else None
+
+    async def _run(self, positions: dict[Place, int]) -> None:
+        while True:
+            while self.full:
+                self._room.clear()
+                await self._room.wait()
+            fetched = await self._reader.fetch(self._most - self._ready.count, FETCH_SECONDS)
+            # Also a gap without a record behind it (transaction markers) moves the checkpoint, or lag would never be 0.
+            moved = {
+                place: position
+                for place, before in positions.items()
+                if (position := await self._reader.position(place)) != before
+            }
+            if not moved:
+                continue
+            decoded = await self._intake.decode(fetched)
+            decoded.begins = {place: positions[place] for place in moved}
+            decoded.positions = moved
+            positions |= moved
+            if self._ready.positions:
+                self._ready.append(decoded)
+            else:
+                self._ready = decoded
+            self._changed.set()
