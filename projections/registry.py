@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from projections.batch import Applied, Arrival
-from projections.folds import content, daily_metrics, tier_history, user_days, user_sessions, users
+from projections.folds import content, daily_metrics, messages, tier_history, user_days, user_sessions, users
 from projections.folds.actions import Actions
 from projections.folds.day_figures import DayFigures
 from projections.folds.journal import Journal
@@ -43,11 +43,12 @@ PROJECTIONS: Final = (
     Projection("user_sessions", ("user_sessions",), user_sessions.apply),
     Projection("user_days", ("user_days",), user_days.apply),
     Projection("tier_history", ("tier_history",), tier_history.apply),
+    Projection("messages", ("user_message_counts", "message_patterns"), messages.apply),
     Projection("content", ("content_items", "content_buyers"), content.apply),
     Projection("daily_metrics", ("daily_metrics",), daily_metrics.apply),
 )
 """Users first, for the foreign keys; sessions before days, whose old actions they may read; what writers of several
-partitions share (content, the days' figures) last, so that they wait for each other for as short as possible."""
+partitions share (patterns, content, days' figures) last, so that they wait for each other for as short as possible."""
 
 
 async def apply(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Applied:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -45,6 +46,13 @@ SECTIONS: Final = (
             "content_type", "title", "price_cents", "price_credits", "first_fact_at", "offers", "views", "unlocks",
             "unique_buyers", "revenue_cents",
         ),
+    ),
+    Section("patterns", "message_patterns", ("weekday", "hour", "kind"), ("messages",)),
+    Section(
+        "preferences",
+        "communication_preferences",
+        ("telegram_id",),
+        ("preferred_kind", "preferred_hour", "command_share", "messages"),
     ),
 )  # fmt: skip
 """Each has a query of the table's name in `tools.sql`."""
@@ -120,7 +128,7 @@ def _plain(value: Any) -> Any:
     """A value as the books write it."""
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return value
+    return float(value) if isinstance(value, Decimal) else value
 
 
 async def newest_aggregates(bootstrap_servers: str, topics: Topics) -> dict[str, Figures]:

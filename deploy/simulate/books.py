@@ -17,6 +17,7 @@ import orjson
 
 from deploy.simulate.books_content import Catalogue
 from deploy.simulate.books_days import days_of
+from deploy.simulate.books_messages import Mailbag
 from deploy.simulate.books_money import Money
 from deploy.simulate.books_sessions import Act, sessions_of
 from deploy.simulate.generator import Emission
@@ -42,6 +43,7 @@ class Books:
     def __init__(self) -> None:
         self.money = Money()
         self.catalogue = Catalogue()
+        self.mailbag = Mailbag()
         self.counts: dict[str, int] = dict.fromkeys(
             ("records", "events", "duplicates", "copies", "conflicts", "refused"), 0
         )
@@ -98,6 +100,7 @@ class Books:
         day = self._daily[at.date().isoformat()]
         if kind == "message.received":
             acts.append(Act(at, 1, 0, 0))
+            self.mailbag.take(user, at, data["kind"])
             day["messages_received"] += 1
         elif kind == "message.sent":
             day["messages_sent"] += 1
@@ -158,7 +161,7 @@ class Books:
         }
 
     def report(self) -> dict[str, Any]:
-        """All of it, as plain JSON: counts, users, days, payments, content, sessions."""
+        """All of it, as plain JSON: what is counted, and what the tables must hold."""
         acts = self.all_acts()
         return {
             "format": 1,
@@ -167,6 +170,8 @@ class Books:
             "days": days_of(self._daily, acts, self._registered.values(), self.money),
             "payments": self.money.report(),
             "content": self.catalogue.report(),
+            "patterns": self.mailbag.patterns(),
+            "preferences": self.mailbag.preferences(),
             "sessions": [session for user, done in acts.items() for session in sessions_of(user, done)],
         }
 

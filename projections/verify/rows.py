@@ -24,11 +24,13 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "daily_metrics": ("date",),
     "content_items": ("content_id",),
     "content_buyers": ("content_id", "telegram_id"),
+    "user_message_counts": ("telegram_id",),
+    "message_patterns": ("weekday", "hour", "kind"),
 }
 """The tables that are compared, with the columns of their primary keys."""
 NOT_COMPARED: Final[dict[str, str]] = {}
 """The other tables that projections fill, and why not."""
-SHARED: Final = frozenset({"daily_metrics", "content_items", "content_buyers"})
+SHARED: Final = frozenset({"daily_metrics", "content_items", "content_buyers", "message_patterns"})
 """Tables whose rows sum up many users."""
 
 _ACTION_BYTES: Final = 12

@@ -23,6 +23,8 @@ class Shared:
     def __init__(self) -> None:
         self.days: defaultdict[date, Counter[str]] = defaultdict(Counter)
         self.items: defaultdict[str, Item] = defaultdict(Item)
+        self.patterns: Counter[tuple[int, int, str]] = Counter()
+        """Messages by weekday, hour and kind."""
         self.referrers: set[int] = set()
 
     def describe(self, event: Any) -> None:
@@ -33,6 +35,7 @@ class Shared:
         """Add what a user, whose events are all folded, contributes."""
         for day, column, amount in user.day_figures():
             self.days[day][column] += amount
+        self.patterns.update((time.isoweekday(), time.hour, kind) for time, kind in user.messages)
         for deed in user.deeds:
             self.items[deed.content_id].add(user.telegram_id, deed)
         self.referrers |= user.referrers
@@ -41,6 +44,7 @@ class Shared:
         """Add the sums of other users."""
         for day, figures in other.days.items():
             self.days[day].update(figures)
+        self.patterns.update(other.patterns)
         for content_id, item in other.items.items():
             self.items[content_id].merge(item)
         self.referrers |= other.referrers
@@ -58,6 +62,7 @@ class Shared:
                 for day, figures in self.days.items()
                 if any(figures.values())
             },
+            "message_patterns": {pattern: {"messages": messages} for pattern, messages in self.patterns.items()},
             "content_items": {(content_id,): item.row() for content_id, item in self.items.items()},
             "content_buyers": {
                 (content_id, user): {} for content_id, item in self.items.items() for user in item.buyers

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from projections.batch import Arrival
 from projections.verify.content import DEEDS, Deed, deed_of
 from projections.verify.money import MONEY, Money
 from projections.verify.rows import Key, Row, Rows, kind_of, order_of
+from schemas.events.messages import MessageKind
 from schemas.tiers import CURRENT_RULES
 
 _HALF_HOUR: Final = timedelta(minutes=30)
@@ -65,7 +66,8 @@ class User:
     def __init__(self, telegram_id: int) -> None:
         self.telegram_id = telegram_id
         self.money = Money()
-        self.messages = 0
+        self.messages: list[tuple[datetime, str]] = []
+        """When each message came, and its kind."""
         self.credits = 0
         self.credits_spent = 0
         self.unlocks = 0
@@ -93,7 +95,7 @@ class User:
                 self._measure(arrival.appended_at)
             return conflict
         if kind == "message.received":
-            self.messages += 1
+            self.messages.append((event.time, event.data.kind))
         elif kind == "message.sent":
             self._sent.append(event.time)
         elif kind == "credits.granted":
@@ -154,6 +156,7 @@ class User:
             "user_field_times": self._field_times(),
             "user_sessions": self._sessions(actions),
             "user_days": self._days(actions),
+            "user_message_counts": self._message_counts(),
             "tier_history": {(name,): row for name, row in self._tier_changes.items()},
         }
 
@@ -178,7 +181,7 @@ class User:
             "registered_at": min(self._registered, default=None),
             "total_spent_cents": self.money.spent_cents,
             "purchase_count": self.money.purchases,
-            "lifetime_messages": self.messages,
+            "lifetime_messages": len(self.messages),
             "message_credits": self.credits,
             "last_active": last_active,
             "last_active_day": last_active and last_active.date(),
@@ -196,6 +199,18 @@ class User:
                 "referred_at": referral and referral.time,
                 "referred_source": referral and referral.source,
                 "referred_event_id": referral and referral.id,
+            }
+        }
+
+    def _message_counts(self) -> dict[Key, Row]:
+        if not self.messages:
+            return {}
+        kinds = Counter(kind for _, kind in self.messages)
+        hours = Counter(time.hour for time, _ in self.messages)
+        return {
+            (self.telegram_id,): {
+                **{f"kind_{kind}": kinds[kind] for kind in get_args(MessageKind)},
+                **{f"hour_{hour:02}": hours[hour] for hour in range(24)},
             }
         }
 

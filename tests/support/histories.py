@@ -55,7 +55,7 @@ def _data(draw: DrawFn, kind: str, conflicts: bool) -> dict[str, Any]:
             }
             return {name: value for name, value in names.items() if draw(st.booleans())}
         case "message.received" | "message.sent":
-            return {"kind_": "text"}
+            return {"kind_": pick("text", "command", "photo")}
         case "credits.granted" | "credits.spent":
             return {"credits": pick(1, 10), "reason": "other"}
         case "payment.succeeded":

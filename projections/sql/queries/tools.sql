@@ -22,3 +22,11 @@ SELECT * FROM botpulse.daily_metrics;
 -- name: content_items
 -- All content items, as the demo compares them with the simulator's books.
 SELECT * FROM botpulse.content_items;
+
+-- name: message_patterns
+-- All message patterns, as the demo compares them with the simulator's books.
+SELECT * FROM botpulse.message_patterns;
+
+-- name: communication_preferences
+-- Everybody's preferences, as the demo compares them with the simulator's books.
+SELECT * FROM botpulse.communication_preferences;

@@ -301,6 +301,21 @@ def test_content_by_its_latest_words_and_all_that_was_done() -> None:
     }  # fmt: skip
 
 
+def test_messages_by_pattern_and_what_each_user_prefers() -> None:
+    def wrote(time: str, kind: str) -> dict[str, Any]:
+        return event("message.received", time, {"kind": kind})
+
+    report = kept(
+        wrote("2026-01-05T09:00:00Z", "voice"), wrote("2026-01-04T09:59:59Z", "command"), wrote("10:00:00", "photo")
+    )
+    assert report["patterns"] == {
+        "1 9 voice": {"messages": 1}, "5 10 photo": {"messages": 1}, "7 9 command": {"messages": 1}
+    }  # fmt: skip
+    assert report["preferences"][USER] == {
+        "preferred_kind": "command", "preferred_hour": 9, "command_share": 0.3333, "messages": 3
+    }  # fmt: skip
+
+
 def test_what_is_refused_counts_nowhere() -> None:
     books = Books()
     books.refused("syntax")
