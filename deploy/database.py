@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from projections import sql
+from projections.access import ADMIN
 from projections.database import connect
 from schemas.errors import ConfigurationError
 
@@ -16,12 +17,14 @@ _LOCK_TIMEOUT_MS = 5_000
 
 @asynccontextmanager
 async def database(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to a migrated database.
+    """A connection to a migrated database, as the admin.
 
     Raises ConfigurationError, which never shows the password, when nobody answers, the user or password is
     refused, or the database has not been migrated.
     """
-    connection = await connect(url, "DATABASE_URL", application_name="botpulse-tools", lock_timeout_ms=_LOCK_TIMEOUT_MS)
+    connection = await connect(
+        url, "DATABASE_URL", application_name="botpulse-tools", lock_timeout_ms=_LOCK_TIMEOUT_MS, role=ADMIN
+    )
     try:
         if not await connection.fetchval(sql.query("tools", "is_migrated")):
             raise ConfigurationError("the database of DATABASE_URL has not been migrated: run `botpulse migrate`")

@@ -11,7 +11,8 @@ import hashlib
 import os
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -89,7 +90,15 @@ async def claim(connection: asyncpg.Connection, place: Place, owner: str) -> Lea
     terminated. Each partition is claimed in a transaction of its own, so that a claim never holds one row while it
     waits for another.
     """
-    row = await _patiently(connection, place, sql.query("checkpoints", "claim"), place.topic, place.partition, owner)
+    row = await _patiently(
+        connection,
+        place,
+        sql.query("checkpoints", "claim"),
+        place.topic,
+        place.partition,
+        owner,
+        *await _backend(connection),
+    )
     assert row is not None, "an upsert returns its row"
     return Lease(place, row["epoch"], row["next_offset"], row["last_offset"], row["record_digest"])
 
@@ -101,11 +110,42 @@ async def renew(connection: asyncpg.Connection, lease: Lease) -> int:
     """
     place = lease.place
     row = await _patiently(
-        connection, place, sql.query("checkpoints", "renew"), place.topic, place.partition, lease.epoch
+        connection,
+        place,
+        sql.query("checkpoints", "renew"),
+        place.topic,
+        place.partition,
+        lease.epoch,
+        *await _backend(connection),
     )
     if row is None:
         raise FencedOut(f"{place}: another worker claimed this partition while the database was away")
     return int(row["next_offset"])
+
+
+@asynccontextmanager
+async def _as_login(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """A transaction with the rights of the login: about backends Postgres tells, and ends, only a login's own."""
+    async with connection.transaction():
+        await connection.execute(sql.query("checkpoints", "act_as_login"))
+        yield
+
+
+async def _backend(connection: asyncpg.Connection) -> tuple[int, datetime]:
+    """The process id and start of this session's backend."""
+    async with _as_login(connection):
+        row = await connection.fetchrow(sql.query("checkpoints", "own_backend"))
+    assert row is not None, "a session has a backend"
+    return row["pid"], row["backend_start"]
+
+
+async def _terminate_owner(connection: asyncpg.Connection, place: Place) -> bool:
+    """End the backend of the recorded owner, if it is still the same one; return whether there was one to end."""
+    recorded = await connection.fetchrow(sql.query("checkpoints", "recorded_owner"), place.topic, place.partition)
+    if recorded is None:
+        return False
+    async with _as_login(connection):
+        return bool(await connection.fetchval(sql.query("checkpoints", "terminate_backend"), *recorded))
 
 
 async def _patiently(
@@ -115,8 +155,8 @@ async def _patiently(
         try:
             return await connection.fetchrow(statement, *arguments)
         except asyncpg.LockNotAvailableError:
-            ended = await connection.fetchval(sql.query("checkpoints", "terminate_owner"), place.topic, place.partition)
-            log.warning("a frozen owner held the partition", place=str(place), backend_terminated=bool(ended))
+            ended = await _terminate_owner(connection, place)
+            log.warning("a frozen owner held the partition", place=str(place), backend_terminated=ended)
     return await connection.fetchrow(statement, *arguments)
 
 

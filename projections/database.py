@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from projections.access import PROJECTOR
 from schemas.errors import ConfigurationError
 
 SCHEMA: Final = "botpulse"
@@ -69,8 +70,13 @@ async def open_connection(
     lock_timeout_ms: int,
     idle_in_transaction_ms: int = 0,
     command_seconds: float | None = COMMAND_SECONDS,
+    role: str | None = PROJECTOR,
 ) -> asyncpg.Connection:
-    """Connect once with the session settings of this package; raises asyncpg's errors and OSError as they are."""
+    """Connect once with the session settings of this package; raises asyncpg's errors and OSError as they are.
+
+    The session acts as `role`, which the login must be a member of; None leaves it the login's own rights.
+    """
+    settings = {} if role is None else {"role": role}
     return await asyncpg.connect(
         database_url,
         timeout=CONNECT_SECONDS,
@@ -83,6 +89,7 @@ async def open_connection(
             "idle_in_transaction_session_timeout": str(idle_in_transaction_ms),
             # Compiling a statement costs more than a batch takes.
             "jit": "off",
+            **settings,
         },
     )
 
@@ -96,6 +103,7 @@ async def connect(
     idle_in_transaction_ms: int = 0,
     command_seconds: float | None = COMMAND_SECONDS,
     patience_seconds: float = 0.0,
+    role: str | None = PROJECTOR,
 ) -> asyncpg.Connection:
     """Connect at the start of a program, trying again for `patience_seconds` while nobody answers.
 
@@ -111,6 +119,7 @@ async def connect(
                 lock_timeout_ms=lock_timeout_ms,
                 idle_in_transaction_ms=idle_in_transaction_ms,
                 command_seconds=command_seconds,
+                role=role,
             )
         except asyncpg.InvalidAuthorizationSpecificationError:
             raise ConfigurationError(
@@ -119,6 +128,14 @@ async def connect(
         except asyncpg.InvalidCatalogNameError:
             raise ConfigurationError(
                 f"{setting}: Postgres at {where} has no such database; create it or correct {setting}"
+            ) from None
+        except asyncpg.InvalidParameterValueError:
+            raise ConfigurationError(
+                f"{setting}: Postgres at {where} has no role {role} yet; run `botpulse migrate`"
+            ) from None
+        except asyncpg.InsufficientPrivilegeError:
+            raise ConfigurationError(
+                f"{setting}: the user of it may not act as {role}; let an administrator run: GRANT {role} TO that user"
             ) from None
         except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
             if time.monotonic() >= deadline:

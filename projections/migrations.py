@@ -1,8 +1,14 @@
 """Migrations: plain SQL files, applied in order, each once, each in one transaction.
 
-A file is `sql/migrations/NNNN_name.sql`; its first comment says what it does and which code may run beside it. A file
-that has been applied anywhere is never edited again: its SHA-256 is kept with its version, and a database that was
-migrated by another text of it is refused.
+A file is `sql/migrations/NNNN_name.sql`; its first comment says what it does, its scope, and which code may run beside
+it. A file that has been applied anywhere is never edited again: its SHA-256 is kept with its version, and a database
+that was migrated by another text of it is refused.
+
+There are two scopes. `generation`: tables, views and functions that are folded from the log or read what is; names are
+unqualified and belong to the schema first in search_path, so that `build_generation` makes the same objects in another
+schema by running the same files. `installation`: what outlives the generations (access.toml, `kept`), by qualified
+names. Every file runs as the owner of all objects. Roles, grants and policies are no migrations: see
+`projections.access`.
 """
 
 from __future__ import annotations
@@ -11,13 +17,15 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 
-from projections import sql
-from projections.database import connect
+from projections import access, sql
+from projections.database import SCHEMA, connect
 from projections.registry import sync_reference_data
 from schemas.errors import BotpulseError, ConfigurationError
 
@@ -27,13 +35,22 @@ TURN_TIMEOUT: Final = "120s"
 """How long a run waits for another run in the same database."""
 
 _FILE = re.compile(r"^(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql$")
+_SCOPE = re.compile(r"^-- Scope: (?P<scope>\w+)$", re.MULTILINE)
+_SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 class MigrationError(BotpulseError):
     """A migration could not be applied; the database is as it was before it."""
 
 
-@dataclass(frozen=True, slots=True)
+class Scope(StrEnum):
+    """What a migration's objects belong to."""
+
+    INSTALLATION = "installation"
+    GENERATION = "generation"
+
+
+@dataclass(frozen=True)
 class Migration:
     """One file of the folder."""
 
@@ -41,10 +58,16 @@ class Migration:
     name: str
     path: Path
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The statements, as they stand in the file."""
         return self.path.read_text(encoding="utf-8")
+
+    @property
+    def scope(self) -> str | None:
+        """What its objects belong to, a value of Scope; None where the file does not say."""
+        found = _SCOPE.search(self.text)
+        return found["scope"] if found else None
 
     @property
     def checksum(self) -> str:
@@ -58,7 +81,10 @@ class Migration:
 
 
 def find_migrations(folder: Path = sql.MIGRATIONS) -> list[Migration]:
-    """Return the folder's migrations in order; raises ValueError for a wrong file name, a gap or a double number."""
+    """Return the folder's migrations in order.
+
+    Raises ValueError for a wrong file name, a gap, a double number, or a file that does not say its scope.
+    """
     found: list[Migration] = []
     for path in sorted(folder.glob("*.sql")):
         match = _FILE.match(path.name)
@@ -67,23 +93,31 @@ def find_migrations(folder: Path = sql.MIGRATIONS) -> list[Migration]:
         found.append(Migration(int(match["version"]), match["name"], path))
     if [migration.version for migration in found] != list(range(1, len(found) + 1)):
         raise ValueError(f"{folder}: migrations are numbered 0001, 0002 and so on, without a gap")
+    for migration in found:
+        if migration.scope not in set(Scope):
+            raise ValueError(f"{migration.path.name}: its first comment lacks `-- Scope: generation` or `installation`")
     return found
 
 
 async def migrate(
     database_url: str, progress: Callable[[str], None] | None = None, *, folder: Path = sql.MIGRATIONS
 ) -> list[str]:
-    """Bring a database up to date and return the labels of what was applied, `0001_checkpoints` and so on.
+    """Bring a database up to date and return the labels of what was applied, `0001_installation` and so on.
 
     Does nothing where nothing is missing. A second run at the same time waits for the first. `progress` gets one line
     before each migration.
 
-    Raises ConfigurationError for a database that can't be reached or doesn't fit this code, MigrationError with the
-    file's name and the database's error for a migration that failed.
+    Raises ConfigurationError for a database that can't be reached or doesn't fit this code, or a login that may not
+    install, MigrationError with the file's name and the database's error for a migration that failed.
     """
     migrations = find_migrations(folder)
     connection = await connect(
-        database_url, "DATABASE_URL", application_name="botpulse-migrate", lock_timeout_ms=0, command_seconds=None
+        database_url,
+        "DATABASE_URL",
+        application_name="botpulse-migrate",
+        lock_timeout_ms=0,
+        command_seconds=None,
+        role=None,
     )
     try:
         return await _take_turn(connection, migrations, progress)
@@ -103,6 +137,8 @@ async def _take_turn(
         ) from None
     await connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
     try:
+        await _ensure_roles(connection)
+        await connection.execute(f"SET ROLE {access.OWNER}")
         missing = await _missing(connection, migrations)
         for migration in missing:
             if progress is not None:
@@ -112,6 +148,8 @@ async def _take_turn(
         # copied or restored under another name.
         async with connection.transaction():
             await sync_reference_data(connection)
+            await access.settle(connection, SCHEMA)
+        await connection.execute("RESET ROLE")
         await connection.execute(sql.query("migrations", "settle_database"))
         return [migration.label for migration in missing]
     finally:
@@ -119,10 +157,18 @@ async def _take_turn(
             await connection.execute(sql.query("migrations", "unlock_migrations"))
 
 
+async def _ensure_roles(connection: asyncpg.Connection) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(sql.ROLES.read_text(encoding="utf-8"))
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise ConfigurationError(f"DATABASE_URL: {error}") from None
+
+
 async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
     try:
         async with connection.transaction():
-            await connection.execute(migration.text)
+            await _run(connection, migration, SCHEMA)
             await connection.execute(
                 sql.query("migrations", "record_migration"), migration.version, migration.name, migration.checksum
             )
@@ -133,6 +179,33 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
         ) from None
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise MigrationError(f"{migration.path.name}: {error}; nothing of it was applied") from error
+
+
+async def _run(connection: asyncpg.Connection, migration: Migration, schema: str) -> None:
+    # What is not of the generation itself is found in the live schema, where the kept tables are.
+    path = f"{schema}, {SCHEMA}" if migration.scope == Scope.GENERATION else "pg_catalog"
+    await connection.execute(f"SET LOCAL search_path = {path}")
+    await connection.execute(migration.text)
+
+
+async def build_generation(connection: asyncpg.Connection, schema: str, *, folder: Path = sql.MIGRATIONS) -> None:
+    """Create a schema with all objects of a generation, its reference data included; to be called in a transaction.
+
+    Its tables have no row level security, no grants and no triggers of ours yet, so that they can be filled at full
+    speed by their owner: call `access.settle(connection, schema)` before anybody else may use them. The session must
+    act as the owner (`SET ROLE botpulse_owner`), and `search_path` is set to the new schema until the transaction
+    ends. Raises MigrationError, with the file's name.
+    """
+    assert _SCHEMA_NAME.fullmatch(schema), "a schema's name is ours to choose"
+    await connection.execute(sql.query("migrations", "create_schema").format(schema=schema))
+    for migration in find_migrations(folder):
+        if migration.scope == Scope.GENERATION:
+            try:
+                await _run(connection, migration, schema)
+            except asyncpg.PostgresError as error:
+                raise MigrationError(f"{migration.path.name} in the schema {schema}: {error}") from error
+    await connection.execute(f"SET LOCAL search_path = {schema}, {SCHEMA}")
+    await sync_reference_data(connection)
 
 
 async def _missing(connection: asyncpg.Connection, migrations: Sequence[Migration]) -> list[Migration]:

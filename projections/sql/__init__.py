@@ -1,4 +1,4 @@
-"""All SQL of the package: named queries in `queries/*.sql`, migrations in `migrations/*.sql`.
+"""All SQL of the package: named queries in `queries/*.sql`, migrations in `migrations/*.sql`, the roles in `roles.sql`.
 
 A query file is a row of blocks. Each begins with `-- name: some_name`, then comment lines that say what the query is
 for, then one statement:
@@ -19,6 +19,7 @@ from typing import Final
 FOLDER: Final = Path(__file__).parent
 QUERIES: Final = FOLDER / "queries"
 MIGRATIONS: Final = FOLDER / "migrations"
+ROLES: Final = FOLDER / "roles.sql"
 
 _NAME = re.compile(r"^-- name: *(?P<name>[a-z][a-z0-9_]*) *$")
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from projections.access import OWNER
 from projections.database import open_connection
 from projections.registry import PROJECTIONS, apply, sync_reference_data
 from schemas.activity import activity_status
@@ -22,7 +23,7 @@ NOW = datetime.now(UTC)
 
 @pytest.fixture
 async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await open_connection(database_url, application_name="test", lock_timeout_ms=5000)
+    connection = await open_connection(database_url, application_name="test", lock_timeout_ms=5000, role=OWNER)
     await sync_reference_data(connection)
     yield connection
     await connection.close()

@@ -10,8 +10,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from projections import sql
-from projections.migrations import MigrationError, check_migrated, find_migrations, migrate
+from projections import access, sql
+from projections.migrations import MigrationError, build_generation, check_migrated, find_migrations, migrate
 from schemas.errors import ConfigurationError
 from tests.support.databases import execute
 
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 def add(folder: Path, text: str, name: str = "test") -> Path:
     path = folder / f"{len(list(folder.iterdir())) + 1:04}_{name}.sql"
-    path.write_text(text)
+    path.write_text(f"-- Scope: generation\n{text}")
     return path
 
 
@@ -71,6 +71,7 @@ async def test_a_failed_first_migration_leaves_an_empty_database(
     empty_database_url: str, database: asyncpg.Connection, tmp_path: Path
 ) -> None:
     (tmp_path / "0001_first.sql").write_text(
+        "-- Scope: installation\n"
         "CREATE SCHEMA botpulse; CREATE TABLE botpulse.a (b int); INSERT INTO botpulse.a VALUES (1 / 0);"
     )
     with pytest.raises(MigrationError, match=r"0001_first\.sql: division by zero"):
@@ -99,7 +100,7 @@ async def test_those_before_the_failed_one_stay_and_the_next_run_goes_on(
     broken = add(folder, "CREATE TABLE two (a nosuchtype);", "two")
     with pytest.raises(MigrationError):
         await migrate(empty_database_url, folder=folder)
-    broken.write_text("CREATE TABLE two (a int);")
+    broken.write_text("-- Scope: generation\nCREATE TABLE two (a int);")
     assert await migrate(empty_database_url, folder=folder) == [broken.stem]
     await check_migrated(database, folder=folder)
 
@@ -133,12 +134,50 @@ async def test_a_table_in_use_ends_the_migration_and_not_the_users_of_the_table(
 ) -> None:
     monkeypatch.setattr("projections.migrations.LOCK_TIMEOUT", "200ms")
     await migrate(empty_database_url, folder=folder)
-    add(folder, "ALTER TABLE botpulse.checkpoints ADD COLUMN more int;")
+    add(folder, "ALTER TABLE checkpoints ADD COLUMN more int;")
     async with database.transaction():
         await database.fetch("SELECT * FROM botpulse.checkpoints")
         with pytest.raises(MigrationError, match="waited 200ms for a table that is in use"):
             await migrate(empty_database_url, folder=folder)
     assert len(await migrate(empty_database_url, folder=folder)) == 1
+
+
+GENERATION = """
+    SELECT c.relname AS name, c.relkind::text AS kind
+    FROM pg_class AS c
+    WHERE c.relnamespace = to_regnamespace($1) AND c.relkind IN ('r', 'p', 'v', 'm', 'i')
+        AND c.relname <> ALL ($2::text[])
+        AND NOT EXISTS (
+            SELECT FROM pg_index AS i
+            JOIN pg_class AS t ON t.oid = i.indrelid WHERE i.indexrelid = c.oid AND t.relname = ANY ($2::text[])
+        )
+    ORDER BY 1
+"""
+
+
+async def test_a_generation_is_built_beside_the_live_one(empty_database_url: str, database: asyncpg.Connection) -> None:
+    await migrate(empty_database_url)
+    await database.execute("SET ROLE botpulse_owner")
+    async with database.transaction():
+        await build_generation(database, "botpulse_next")
+        await access.settle(database, "botpulse_next")
+    kept = list(access.matrix().kept)
+    live = await database.fetch(GENERATION, "botpulse", kept)
+    assert len(live) > 20
+    assert await database.fetch(GENERATION, "botpulse_next", kept) == live
+    assert await database.fetchval("SELECT count(*) FROM botpulse_next.tier_benefits") > 0
+    # Nothing in it reads or refers to the live one.
+    crossing = await database.fetch(
+        """
+        SELECT d.objid::regclass, d.refobjid::regclass FROM pg_depend AS d
+        JOIN pg_rewrite AS r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
+        JOIN pg_class AS v ON v.oid = r.ev_class AND v.relnamespace = 'botpulse_next'::regnamespace
+        JOIN pg_class AS t ON t.oid = d.refobjid AND t.relnamespace = 'botpulse'::regnamespace
+        WHERE t.relname <> ALL ($1::text[])
+        """,
+        kept,
+    )
+    assert crossing == []
 
 
 async def settings_of(url: str) -> tuple[str, str]:
@@ -183,6 +222,12 @@ def test_file_names(folder: Path, name: str) -> None:
         find_migrations(folder)
 
 
+def test_a_scope_is_said(folder: Path) -> None:
+    add(folder, "SELECT 1").write_text("-- Scope: somewhere\nSELECT 1;")
+    with pytest.raises(ValueError, match="lacks `-- Scope"):
+        find_migrations(folder)
+
+
 def test_no_gap_in_the_numbers(folder: Path) -> None:
     (folder / "0099_far.sql").write_text("SELECT 1")
     with pytest.raises(ValueError, match="without a gap"):
@@ -195,3 +240,6 @@ def test_each_says_which_code_may_run_beside_it(migration: object) -> None:
     header = text.split("\n\n")[0]
     assert all(line.startswith("-- ") for line in header.splitlines())
     assert "-- Beside it: " in header
+    if migration.scope == "generation":  # type: ignore[attr-defined]
+        statements = [line for line in text.splitlines() if not line.startswith("--")]
+        assert not [line for line in statements if "botpulse." in line and "'botpulse." not in line]

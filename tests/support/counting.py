@@ -27,6 +27,7 @@ CREATE TABLE botpulse.granted (
     id          text   NOT NULL,
     credits     bigint NOT NULL CONSTRAINT not_bad CHECK (credits <> {BAD_CREDITS})
 );
+GRANT SELECT, INSERT, UPDATE ON botpulse.counted, botpulse.granted TO botpulse_projector;
 """
 
 

@@ -1,14 +1,20 @@
 -- Positions of the projections in the log. Every statement touches its rows in one transaction of its own, except
 -- `advance`, which is the first statement of a batch.
 
+-- name: act_as_login
+-- Until the transaction ends the session has the rights of its login, not of the role that it acts as.
+SET LOCAL ROLE NONE;
+
+-- name: own_backend
+-- What names this session's backend: process ids are used again.
+SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid();
+
 -- name: claim
 -- Makes this backend the owner of one partition: the epoch goes up by one, so that every older writer's `advance`
 -- finds nothing. Waits while the owner before has a batch open.
 INSERT INTO botpulse.checkpoints AS c
     (topic, partition, epoch, next_offset, owner, backend_pid, backend_start, claimed_at, moved_at)
-SELECT $1::text, $2::integer, 1, 0, $3::text, a.pid, a.backend_start, clock_timestamp(), clock_timestamp()
-FROM pg_stat_activity AS a
-WHERE a.pid = pg_backend_pid()
+VALUES ($1, $2, 1, 0, $3, $4, $5, clock_timestamp(), clock_timestamp())
 ON CONFLICT (topic, partition) DO UPDATE SET
     epoch = c.epoch + 1,
     owner = excluded.owner,
@@ -21,18 +27,20 @@ RETURNING c.epoch, c.next_offset, c.last_offset, c.record_digest;
 -- After a lost connection: the same owner goes on with a new backend, if nobody has claimed the partition since. Waits
 -- while the lost backend still has a batch open, so that the offset it returns is final.
 UPDATE botpulse.checkpoints AS c SET
-    backend_pid = a.pid,
-    backend_start = a.backend_start
-FROM pg_stat_activity AS a
-WHERE a.pid = pg_backend_pid() AND c.topic = $1 AND c.partition = $2 AND c.epoch = $3
+    backend_pid = $4,
+    backend_start = $5
+WHERE c.topic = $1 AND c.partition = $2 AND c.epoch = $3
 RETURNING c.next_offset;
 
--- name: terminate_owner
--- Ends the backend of the recorded owner: it is frozen or cut off, and holds the partition's row.
-SELECT pg_terminate_backend(a.pid)
-FROM botpulse.checkpoints AS c
-JOIN pg_stat_activity AS a ON a.pid = c.backend_pid AND a.backend_start = c.backend_start
-WHERE c.topic = $1 AND c.partition = $2 AND a.pid <> pg_backend_pid();
+-- name: recorded_owner
+-- The backend of the worker that claimed a partition last.
+SELECT backend_pid, backend_start FROM botpulse.checkpoints WHERE topic = $1 AND partition = $2;
+
+-- name: terminate_backend
+-- Ends a backend that is frozen or cut off and holds a partition's row; never this session's own.
+SELECT pg_terminate_backend(pid)
+FROM pg_stat_activity
+WHERE pid = $1 AND backend_start = $2 AND pid <> pg_backend_pid();
 
 -- name: advance
 -- The fence, first statement of every batch: moves all partitions of the batch, each only if the epoch and the offset are

@@ -20,6 +20,10 @@ SELECT version, name, checksum FROM botpulse.schema_migrations ORDER BY version;
 -- Written in the same transaction as the migration itself.
 INSERT INTO botpulse.schema_migrations (version, name, checksum) VALUES ($1, $2, $3);
 
+-- name: create_schema
+-- The schema of a generation beside the live one.
+CREATE SCHEMA {schema};
+
 -- name: settle_database
 -- In a database of our own (no user's table, view or function outside our schema, extensions aside), names are found without
 -- their schema and days are UTC days, for everyone who connects. Beside other people's tables nothing is changed. Does
@@ -47,7 +51,7 @@ BEGIN
         SELECT 'pg_proc'::regclass, oid, pronamespace FROM pg_proc
     ) AS o
     JOIN pg_namespace AS n ON n.oid = o.namespace
-    WHERE n.nspname NOT IN ('botpulse', 'information_schema')
+    WHERE n.nspname NOT IN ('botpulse', 'botpulse_next', 'botpulse_previous', 'information_schema')
         AND n.nspname NOT LIKE 'pg\_%'
         AND NOT EXISTS (
             SELECT FROM pg_depend AS d

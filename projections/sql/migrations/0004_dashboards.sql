@@ -1,5 +1,6 @@
 -- The first dashboards: users and revenue, as of now.
--- Beside it: any code that runs on 0002_tables.
+-- Scope: generation
+-- Beside it: any code that runs on 0003_tables.
 
 CREATE VIEW user_dashboard WITH (security_invoker = true) AS
 SELECT

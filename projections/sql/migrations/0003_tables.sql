@@ -1,5 +1,6 @@
 -- The tables folded from the log, and the reference data of the dashboards.
--- Beside it: any code; nothing existed before. Names are unqualified: they belong to the schema first in search_path.
+-- Scope: generation
+-- Beside it: any code; nothing existed before.
 
 CREATE TABLE users (
     telegram_id                     bigint      PRIMARY KEY CHECK (telegram_id BETWEEN 1 AND 4503599627370496),
