@@ -201,8 +201,8 @@ async def batch_under_way(connection: asyncpg.Connection, lease: Lease, log: Seq
     [
         ("SELECT update_user_tier(1)", "SELECT total_spent_cents = 4000 + 2000 + 900 FROM users WHERE telegram_id = 1"),
         (
-            f"SELECT update_daily_metrics('{DAY:%Y-%m-%d}')",
-            f"SELECT revenue_cents = 4000 + 3000 + 2500 + 900 FROM daily_metrics WHERE date = '{DAY:%Y-%m-%d}'",
+            "SELECT update_daily_metrics('2026-03-01')",
+            "SELECT revenue_cents = 4000 + 3000 + 2500 + 900 FROM daily_metrics WHERE date = '2026-03-01'",
         ),
     ],
 )
