@@ -1,6 +1,6 @@
 -- Scope: generation
 -- Functions that recompute daily figures and tiers from the facts, and what they read: the tier rules, indexes by time.
--- Beside it: any code that runs on 0004_content.
+-- Beside it: any code that runs on 0005_content.
 
 CREATE TABLE tier_rules (
     tier            text    PRIMARY KEY,

@@ -1,6 +1,6 @@
 -- Content: the items, who unlocked them, and how they perform.
 -- Scope: generation
--- Beside it: any code that runs on 0003_dashboards; it fills nothing here. Where events are applied already, a rebuild does.
+-- Beside it: any code that runs on 0004_dashboards; it fills nothing here. Where events are applied already, a rebuild does.
 
 CREATE TABLE content_items (
     content_id       text        PRIMARY KEY CHECK (length(content_id) BETWEEN 1 AND 512),

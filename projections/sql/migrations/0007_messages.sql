@@ -1,6 +1,6 @@
 -- When and how people write: over all users without their names, and of each user.
 -- Scope: generation
--- Beside it: any code that runs on 0004_content; it fills nothing here. Where events are applied already, a rebuild does.
+-- Beside it: any code that runs on 0006_recompute; it fills nothing here. Where events are applied already, a rebuild does.
 
 CREATE TABLE message_patterns (
     weekday  integer NOT NULL CHECK (weekday BETWEEN 1 AND 7),

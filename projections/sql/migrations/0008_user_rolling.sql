@@ -1,6 +1,6 @@
 -- Rolling windows of each user, as of now.
 -- Scope: generation
--- Beside it: any code that runs on 0002_tables.
+-- Beside it: any code that runs on 0003_tables.
 
 CREATE FUNCTION unpack_actions(actions bytea)
 RETURNS TABLE (occurred_at timestamptz, kind integer, amount bigint)
