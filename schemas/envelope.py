@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
@@ -30,6 +30,19 @@ class Envelope(Value):
     time: EventTime
     datacontenttype: JsonMediaType | None = None
     data: Any
+
+    if not TYPE_CHECKING:  # the constructor's types are those of the members
+
+        def __init__(self, **members: Any) -> None:
+            """Build an event. Raises ValidationError, or InvalidEvent for a number beyond the newest limits."""
+            super().__init__(**members)
+            from .limits import check_limits  # it knows every event class
+
+            check_limits(self)
+
+        # Decoding builds events without this constructor, as it does where a class has none of its own: a record of
+        # the log is measured by the limits of its own broker time, in native code up to there.
+        __init__.__pydantic_base_init__ = True
 
 
 class UserEvent(Envelope):

@@ -3,6 +3,10 @@
 BotpulseError
 ├── ConfigurationError   a setting, a missing topic, an unreachable service: exit status 2
 ├── InvalidEvent         an input that the contract refuses: becomes a dead letter
+├── NotPublished         the publisher did not accept an event: the caller still has it
+│   ├── NotAcknowledged  Kafka did not acknowledge it in time, and it was not to be spooled
+│   ├── QueueFull        too many events wait in memory
+│   └── SpoolFull        the spool has no room, or its disk has none
 └── ServiceStopped       a running service can't go on safely: exit status 1, a supervisor restarts it
     └── FencedOut        another worker took over this worker's partitions
 """
@@ -38,6 +42,22 @@ class InvalidEvent(BotpulseError):  # noqa: N818
         super().__init__(f"{reason.value}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+class NotPublished(BotpulseError):  # noqa: N818
+    """The publisher did not accept the event. Publishing the same one again is safe: it counts once."""
+
+
+class NotAcknowledged(NotPublished):
+    """Kafka did not acknowledge the event in time; it may be on the log all the same."""
+
+
+class QueueFull(NotPublished):
+    """As many events wait in memory as the publisher was allowed to hold."""
+
+
+class SpoolFull(NotPublished):
+    """Kafka is away, and the spool can't take the event."""
 
 
 class ServiceStopped(BotpulseError):  # noqa: N818
