@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from deploy.commands import bench, demo, migrate, publish, run, simulate, stack, tiers, topics, user, wait
+from deploy.commands import bench, demo, migrate, publish, run, simulate, stack, status, tiers, topics, user, wait
 from schemas.errors import BotpulseError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 stack.register(app)
+status.register(app)
 migrate.register(app)
 run.register(app)
 topics.register(app)

@@ -15,6 +15,10 @@ from schemas.errors import ConfigurationError
 _LOCK_TIMEOUT_MS = 5_000
 
 
+class NotMigratedError(ConfigurationError):
+    """The database answers and has no tables yet."""
+
+
 @asynccontextmanager
 async def database(url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection to a migrated database, as the admin.
@@ -27,7 +31,7 @@ async def database(url: str) -> AsyncIterator[asyncpg.Connection]:
     )
     try:
         if not await connection.fetchval(sql.query("tools", "is_migrated")):
-            raise ConfigurationError("the database of DATABASE_URL has not been migrated: run `botpulse migrate`")
+            raise NotMigratedError("the database of DATABASE_URL has not been migrated: run `botpulse migrate`")
         yield connection
     finally:
         await connection.close()

@@ -1,4 +1,4 @@
-"""`botpulse up | down | status | env`: the local stack of Kafka and Postgres."""
+"""`botpulse up | down | env`: the local stack of Kafka and Postgres."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from deploy.local import LocalStack, Options, ServiceStatus, StackInfo
+from deploy.local import LocalStack, Options, StackInfo
 from deploy.local.errors import LocalStackError
 from deploy.local.home import default_home
 from schemas.errors import ConfigurationError
@@ -45,7 +45,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command()(up)
     app.command()(down)
-    app.command()(status)
     app.command()(env)
 
 
@@ -85,20 +84,6 @@ def down(home: Home = None, as_json: Json = False) -> None:
         typer.echo("Kafka and Postgres are stopped." if stopped else f"Nothing is running under {stack.home}.")
 
 
-def status(home: Home = None, as_json: Json = False) -> None:
-    """Say whether both servers answer. Exit status 1 when one of them doesn't."""
-    now = LocalStack(home or default_home()).status()
-    services = (now.kafka, now.postgres)
-    if as_json:
-        typer.echo(json.dumps({"home": str(now.home), "up": now.up} | {one.name: _as_json(one) for one in services}))
-    else:
-        typer.echo(f"The local stack under {now.home}")
-        for one in services:
-            typer.echo(f"  {one.name:9} {_in_words(one)}")
-    if not now.up:
-        raise typer.Exit(1)
-
-
 def env(home: Home = None) -> None:
     """Print KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL as KEY=value lines, quoted for a POSIX shell."""
     stack = LocalStack(home or default_home())
@@ -107,24 +92,6 @@ def env(home: Home = None) -> None:
         raise ConfigurationError(f"no local stack is up under {stack.home}: run `botpulse up`, or set BOTPULSE_HOME")
     for name, value in info.environment().items():
         typer.echo(f"{name}={shlex.quote(value)}")
-
-
-def _as_json(service: ServiceStatus) -> dict[str, object]:
-    return {
-        "running": service.running,
-        "answers": service.answers,
-        "address": service.address,
-        "pid": service.pid,
-        "resident_bytes": service.resident_bytes,
-        "log": str(service.log),
-    }
-
-
-def _in_words(service: ServiceStatus) -> str:
-    if not service.running:
-        return "is down"
-    state = "answers" if service.answers else f"RUNS BUT DOES NOT ANSWER (log: {service.log})"
-    return f"{state} on {service.address}, process {service.pid}, {service.resident_bytes / 1_000_000:.0f} MB"
 
 
 def _tell(info: StackInfo, seconds: float, *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ import asyncpg
 
 from deploy.demo.agreement import SECTIONS, Difference, compare, compare_section
 from deploy.simulate.books_days import COLUMNS
+from projections.registry import PROJECTIONS
 
 _USERS: Final = {
     "spent_cents": "total_spent_cents",
@@ -115,6 +116,9 @@ async def against_fresh_fold(live: asyncpg.Connection, fresh: asyncpg.Connection
             "WHERE table_schema = 'botpulse' AND table_type = 'BASE TABLE' ORDER BY 1"
         )
     ]
+    registered = {table for projection in PROJECTIONS for table in projection.tables}
+    if absent := registered - set(tables):
+        differences.append(f"no such tables to compare: {', '.join(sorted(absent))}")
     for table in tables:
         if table in BOOKKEEPING:
             continue

@@ -10,13 +10,15 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
-from deploy.waiting import NotAppliedError, wait_applied
+from deploy.waiting import NotAppliedError, Progress, wait_applied
 from tests.faults import check_tables, check_topics
 from tests.faults.world import DATABASE, FRESH_DATABASE, ROOT, World
 from tests.support.databases import with_database
 
 LAG_SECONDS: Final = 60.0
 """Within so long after the last fault and the last record everything is applied."""
+COURSE_SECONDS: Final = 5
+"""Between two looks at who is behind by how much, told where it took too long."""
 FOLD_SECONDS: Final = 1800.0
 _SHOWN: Final = 12
 
@@ -25,14 +27,26 @@ async def wait_for_no_lag(world: World) -> None:
     """Everything on the log is applied by both services within LAG_SECONDS; an error else (after ten times as long)."""
     before = time.monotonic()
     url = with_database(world.info.database_url, DATABASE)
+    course: list[tuple[int, dict[str, int]]] = []
+
+    def note(progress: Progress) -> None:
+        seconds = int(time.monotonic() - before)
+        if not course or seconds >= course[-1][0] + COURSE_SECONDS:
+            course.append((seconds, dict(progress.lag)))
+
     try:
-        await wait_applied(world.info.bootstrap_servers, url, world.topics, timeout_seconds=10 * LAG_SECONDS)
+        await wait_applied(
+            world.info.bootstrap_servers, url, world.topics, timeout_seconds=10 * LAG_SECONDS, report=note
+        )
     except NotAppliedError as error:
         world.report.error(str(error))
     seconds = round(time.monotonic() - before, 1)
     world.report.figures["seconds_until_no_lag"] = seconds
     if seconds > LAG_SECONDS:
-        world.report.error(f"lag was zero only {seconds} s after the last fault, not within {LAG_SECONDS:.0f} s")
+        told = "; ".join(f"{at} s: " + ", ".join(f"{who} {lag:,}" for who, lag in lags.items()) for at, lags in course)
+        world.report.error(
+            f"lag was zero only {seconds} s after the last fault, not within {LAG_SECONDS:.0f} s ({told})"
+        )
 
 
 async def judge(world: World, fingerprint: str, books: dict[str, Any], *, money_only: bool, tables: bool) -> None:

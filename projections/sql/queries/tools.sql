@@ -6,6 +6,18 @@ SELECT topic, partition, next_offset
 FROM botpulse.checkpoints
 WHERE topic = ANY ($1::text[]);
 
+-- name: checkpoints
+-- How far each partition of some topics is applied, and by whom. When a backend started not every role may see; then
+-- the process id alone has to do.
+SELECT
+    c.topic, c.partition, c.next_offset, c.epoch, c.owner,
+    EXISTS (
+        SELECT FROM pg_stat_activity AS a
+        WHERE a.pid = c.backend_pid AND coalesce(a.backend_start = c.backend_start, true)
+    ) AS connected
+FROM botpulse.checkpoints AS c
+WHERE c.topic = ANY ($1::text[]);
+
 -- name: is_migrated
 -- Whether the tables that the projections write are there.
 SELECT to_regclass('botpulse.checkpoints') IS NOT NULL AND to_regclass('botpulse.users') IS NOT NULL;
