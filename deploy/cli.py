@@ -9,7 +9,21 @@ import sys
 
 import typer
 
-from deploy.commands import bench, demo, migrate, publish, run, simulate, stack, status, tiers, topics, user, wait
+from deploy.commands import (
+    bench,
+    demo,
+    migrate,
+    publish,
+    run,
+    simulate,
+    stack,
+    status,
+    tiers,
+    topics,
+    user,
+    verify,
+    wait,
+)
 from schemas.errors import BotpulseError
 
 app = typer.Typer(
@@ -31,6 +45,7 @@ demo.register(app)
 bench.register(app)
 user.register(app)
 tiers.register(app)
+verify.register(app)
 
 
 def main() -> None:

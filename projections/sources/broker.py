@@ -3,43 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Final
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from projections.sources.source import Bounds
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, ServiceStopped
 from schemas.records import LogRecord
 
-OPTIONS: Final[dict[str, Any]] = {
-    "enable_auto_commit": False,
-    "auto_offset_reset": "none",
-    "isolation_level": "read_committed",
-    "max_partition_fetch_bytes": 4 * 1024 * 1024,
-}
-"""How the consumer of a BrokerSource is made: no group, no committed offsets, no reset."""
+_REQUEST_MS: Final = 10_000
 _FETCH_MS: Final = 200
+_PARTITION_FETCH_BYTES: Final = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where a broker is; can be sent to another process, which opens it there."""
+
+    bootstrap_servers: str
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[BrokerSource]:
+        """Connect: no group, no committed offsets, no reset. Raises ConfigurationError when no broker answers."""
+        try:
+            admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers, request_timeout_ms=_REQUEST_MS)
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self.bootstrap_servers,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                isolation_level="read_committed",
+                max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
+            )
+        except ValueError:
+            raise self._unreachable() from None
+        try:
+            try:
+                await admin.start()
+                await consumer.start()
+            except (KafkaError, OSError, ValueError):
+                raise self._unreachable() from None
+            yield BrokerSource(admin, consumer)
+        finally:
+            await consumer.stop()
+            await admin.close()
+
+    def _unreachable(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"KAFKA_BOOTSTRAP_SERVERS: no Kafka answers at {self.bootstrap_servers}; start it (for the local stack: "
+            "botpulse up) or correct the setting"
+        )
 
 
 class BrokerSource:
-    """Reads through a started consumer of its own, made with OPTIONS. One `read` at a time."""
+    """Reads through connections of its own; one `read` at a time."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
+        self._admin = admin
         self._consumer = consumer
 
     async def bounds(self, topic: str) -> dict[int, Bounds]:
         """Return every partition with its first offset and its end as of now."""
-        await self._consumer._client.set_topics([topic])  # the consumer's own way waits for an assignment
-        numbers = self._consumer.partitions_for_topic(topic)
-        if not numbers:
+        (described,) = await self._admin.describe_topics([topic])
+        places = [TopicPartition(topic, number) for number in range(len(described["partitions"]))]
+        if not places:
             raise ConfigurationError(
                 f"the topic {topic} is missing: run `botpulse topics apply`, or correct BOTPULSE_TOPIC_PREFIX or "
                 "KAFKA_BOOTSTRAP_SERVERS"
             )
-        places = [TopicPartition(topic, number) for number in sorted(numbers)]
+        self._consumer.assign(places)
         firsts = await self._consumer.beginning_offsets(places)
         ends = await self._consumer.end_offsets(places)
+        self._consumer.unsubscribe()
         return {place.partition: Bounds(firsts[place], ends[place]) for place in places}
 
     async def read(
@@ -71,5 +109,7 @@ class BrokerSource:
                 f"{topic} does not hold the records that were asked for ({error}): they were deleted, or the topic was "
                 "replaced (settings KAFKA_BOOTSTRAP_SERVERS, BOTPULSE_TOPIC_PREFIX)"
             ) from None
+        except KafkaError as error:
+            raise ServiceStopped(f"reading {topic}: {type(error).__name__}: {error}") from error
         finally:
             self._consumer.unsubscribe()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from schemas.records import LogRecord
@@ -35,4 +36,12 @@ class LogSource(Protocol):
         record (transaction markers, aborted records) are passed over. Raises ConfigurationError where the source no
         longer has, or does not have yet, what was asked for.
         """
+        ...
+
+
+class LogAddress(Protocol):
+    """Where a log is; can be sent to another process, which opens it there."""
+
+    def open(self) -> AbstractAsyncContextManager[LogSource]:
+        """Open the log for reading. Raises ConfigurationError where that can't be done."""
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -25,14 +27,13 @@ class Item:
     """What is known of one item; its facts may be split over several of these, which are merged."""
 
     def __init__(self) -> None:
-        self.buyers: set[int] = set()
         self._said: dict[str, tuple[datetime, Any]] = {}
-        self._deeds: list[Deed] = []
-        self._times: list[datetime] = []
+        self._counts: Counter[str] = Counter()
+        self._first: datetime | None = None
 
     def describe(self, event: Any) -> None:
         """Take in that the item was published or changed; the events of one item come in the order of the log."""
-        self._times.append(event.time)
+        self._begin(event.time)
         for member in event.data.model_fields_set.intersection(_SAID):
             self._say(member, event.time, getattr(event.data, member))
 
@@ -40,18 +41,24 @@ class Item:
         if column not in self._said or time >= self._said[column][0]:
             self._said[column] = (time, value)
 
-    def add(self, telegram_id: int, deed: Deed) -> None:
-        """Take in what a user did."""
-        self._times.append(deed.time)
-        self._deeds.append(deed)
-        if deed.kind == "content.unlocked":
-            self.buyers.add(telegram_id)
+    def _begin(self, time: datetime | None) -> None:
+        if time is not None and (self._first is None or time < self._first):
+            self._first = time
+
+    def add(self, deeds: Iterable[Deed]) -> None:
+        """Take in all that one user did."""
+        buys = False
+        for deed in deeds:
+            self._begin(deed.time)
+            self._counts[DEEDS[deed.kind]] += 1
+            self._counts["revenue_cents"] += deed.cents
+            buys |= deed.kind == "content.unlocked"
+        self._counts["unique_buyers"] += buys
 
     def merge(self, other: Item) -> None:
         """Add what other users did, and what was said on another partition."""
-        self.buyers |= other.buyers
-        self._deeds += other._deeds
-        self._times += other._times
+        self._counts.update(other._counts)
+        self._begin(other._first)
         for column, (time, value) in other._said.items():
             self._say(column, time, value)
 
@@ -60,10 +67,8 @@ class Item:
         nothing = (None, None)
         return {
             **{column: self._said.get(column, nothing)[1] for column in _SAID},
-            "first_fact_at": min(self._times),
-            **{column: sum(deed.kind == kind for deed in self._deeds) for kind, column in DEEDS.items()},
-            "unique_buyers": len(self.buyers),
-            "revenue_cents": sum(deed.cents for deed in self._deeds),
+            "first_fact_at": self._first,
+            **{column: self._counts[column] for column in (*DEEDS.values(), "unique_buyers", "revenue_cents")},
             "described_at": self._said.get("price_cents", nothing)[0],
             "title_at": self._said.get("title", nothing)[0],
             "price_credits_at": self._said.get("price_credits", nothing)[0],

@@ -30,7 +30,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
 """The tables that are compared, with the columns of their primary keys."""
 NOT_COMPARED: Final[dict[str, str]] = {}
 """The other tables that projections fill, and why not."""
-SHARED: Final = frozenset({"daily_metrics", "content_items", "content_buyers", "message_patterns"})
+SHARED: Final = frozenset({"daily_metrics", "content_items", "message_patterns"})
 """Tables whose rows sum up many users."""
 
 _ACTION_BYTES: Final = 12

@@ -36,8 +36,8 @@ class Shared:
         for day, column, amount in user.day_figures():
             self.days[day][column] += amount
         self.patterns.update((time.isoweekday(), time.hour, kind) for time, kind in user.messages)
-        for deed in user.deeds:
-            self.items[deed.content_id].add(user.telegram_id, deed)
+        for content_id in {deed.content_id for deed in user.deeds}:
+            self.items[content_id].add(deed for deed in user.deeds if deed.content_id == content_id)
         self.referrers |= user.referrers
 
     def merge(self, other: Shared) -> None:
@@ -64,7 +64,4 @@ class Shared:
             },
             "message_patterns": {pattern: {"messages": messages} for pattern, messages in self.patterns.items()},
             "content_items": {(content_id,): item.row() for content_id, item in self.items.items()},
-            "content_buyers": {
-                (content_id, user): {} for content_id, item in self.items.items() for user in item.buyers
-            },
         }

@@ -157,6 +157,9 @@ class User:
             "user_sessions": self._sessions(actions),
             "user_days": self._days(actions),
             "user_message_counts": self._message_counts(),
+            "content_buyers": {
+                (deed.content_id, self.telegram_id): {} for deed in self.deeds if deed.kind == "content.unlocked"
+            },
             "tier_history": {(name,): row for name, row in self._tier_changes.items()},
         }
 

@@ -1,0 +1,170 @@
+"""`botpulse verify`: whether the tables are what the log says."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from deploy.console import Json, bar, print_json
+from deploy.settings import Settings
+from projections.sources.broker import BrokerAddress
+from projections.verify.differences import Difference
+from projections.verify.partition import Selection
+from projections.verify.run import Outcome, verify
+from schemas.errors import ConfigurationError
+
+_SHOWN: Final = 20
+_PERSONAL: Final = frozenset({"username", "first_name", "last_name", "preferred_language", "referral_code"})
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command(name="verify")(command)
+
+
+def command(
+    sample: Annotated[
+        str, typer.Option(metavar="SHARE", help="Only a share of the users, as 1%; the same ones every time.")
+    ] = "100%",
+    user: Annotated[int | None, typer.Option(min=1, metavar="TELEGRAM_ID", help="Only this user.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is as many as pay.")] = 0,
+    show_personal: Annotated[bool, typer.Option(help="Show differing personal data too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fold the log a second time, the simple way, and compare every table, and what streams has folded, with it.
+
+    Compares at one consistent position, whatever goes on meanwhile, and changes nothing. Exit status 1 when anything
+    differs.
+    """
+    selection = Selection(user, _share(sample))
+    settings = Settings.from_environment()
+    database_url, log = settings.database_url(), BrokerAddress(settings.bootstrap_servers())
+    before = time.monotonic()
+    with bar("verifying") as shown:
+        outcome = asyncio.run(
+            verify(
+                database_url,
+                log,
+                settings.topics,
+                selection=selection,
+                workers=workers or None,
+                progress=watcher(shown.move),
+            )
+        )
+    seconds = time.monotonic() - before
+    if as_json:
+        print_json(_content(outcome, selection, seconds, show_personal=show_personal))
+    else:
+        _tell(outcome, selection, seconds, show_personal=show_personal)
+    if outcome.differences.total:
+        raise typer.Exit(1)
+
+
+def watcher(move: Callable[[float, float | None, str | None], object]) -> Callable[[int, int], None]:
+    """A progress that moves a bar and tells the events a second."""
+    began = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        rate = done / max(time.monotonic() - began, 0.001)
+        move(done, total, f"folding, {rate:,.0f} events/s" if done < total else "comparing")
+
+    return report
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 < share <= 1:
+        raise ConfigurationError(f"--sample {text}: a share of the users is more than 0% and at most 100%")
+    return share
+
+
+def plain(value: Any) -> Any:
+    """A value of a row as JSON takes it."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return int(value) if value == int(value) else str(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value
+
+
+def _values(difference: Difference, *, show_personal: bool) -> tuple[Any, Any]:
+    if difference.column in _PERSONAL and not show_personal:
+        return "(personal)", "(personal)"
+    return plain(difference.stored), plain(difference.folded)
+
+
+def _content(outcome: Outcome, selection: Selection, seconds: float, *, show_personal: bool) -> dict[str, Any]:
+    differences = []
+    for difference in outcome.differences.kept:
+        stored, folded = _values(difference, show_personal=show_personal)
+        differences.append({
+            "table": difference.table,
+            "key": {name: plain(value) for name, value in difference.key.items()},
+            "column": difference.column,
+            "stored": stored,
+            "folded": folded,
+            "events": [event._asdict() for event in difference.events],
+        })  # fmt: skip
+    return {
+        "agree": not outcome.differences.total,
+        "whole": selection.is_all,
+        "positions": outcome.positions,
+        "records": outcome.records,
+        "verdicts": dict(outcome.verdicts),
+        "users": outcome.users,
+        "rows": dict(outcome.rows),
+        "aggregates": {"compared": outcome.aggregates, "elsewhere": outcome.aggregates_elsewhere},
+        "difference_counts": outcome.differences.counts,
+        "differences": differences,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _tell(outcome: Outcome, selection: Selection, seconds: float, *, show_personal: bool) -> None:
+    verdicts = ", ".join(f"{count:,} {name}" for name, count in sorted(outcome.verdicts.items()))
+    typer.echo(
+        f"{outcome.records:,} records folded in {seconds:.1f} s "
+        f"({outcome.records / max(seconds, 0.001):,.0f} a second): {verdicts or 'none'}"
+    )
+    elsewhere = f"; streams stands elsewhere with {outcome.aggregates_elsewhere:,}"
+    typer.echo(
+        f"{outcome.users:,} users with {sum(outcome.rows.values()):,} rows, and {outcome.aggregates:,} aggregates "
+        f"of streams, compared{elsewhere if outcome.aggregates_elsewhere else ''}"
+    )
+    if not selection.is_all:
+        typer.echo("sums over all users (days, counts of events) were left out: only some users were folded")
+    if not outcome.differences.total:
+        typer.echo("no difference")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("where", "row", "column", "stored", "folded", "by"):
+        table.add_column(heading, overflow="fold")
+    for difference in outcome.differences.kept[:_SHOWN]:
+        stored, folded = _values(difference, show_personal=show_personal)
+        events = "\n".join(f"{event.partition}/{event.offset} {event.what}" for event in difference.events)
+        table.add_row(
+            difference.table, difference.subject, difference.column or "", _short(stored), _short(folded), events
+        )
+    Console(width=None if Console().is_terminal else 160).print(table)
+    counts = ", ".join(f"{count:,} in {name}" for name, count in sorted(outcome.differences.counts.items()))
+    typer.echo(f"{outcome.differences.total:,} differences: {counts}")
+
+
+def _short(value: Any) -> str:
+    text = "–" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

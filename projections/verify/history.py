@@ -1,0 +1,108 @@
+"""One subject's records in the order of the log: what became of each, and the user that they amount to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from projections.batch import Arrival
+from projections.verify.user import User
+from schemas.envelope import UserEvent
+from schemas.errors import InvalidEvent
+from schemas.events import BotEvent
+from schemas.records import LogRecord
+
+STREAMS_MEMORY: Final = 64
+"""How many of a user's latest events streams recognises a repeated one among, where it is not about money."""
+
+_1970: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+
+
+class Verdict(StrEnum):
+    """What became of a record."""
+
+    COUNTED = "counted"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+    INVALID = "invalid"
+    REFUSED = "refused"
+    """By the database: it is in refused_events."""
+
+
+class Entry(NamedTuple):
+    """A record, its event where it is one, and why it counts nothing where it doesn't."""
+
+    record: LogRecord
+    event: BotEvent | None
+    verdict: Verdict
+    why_not: str
+
+
+class History:
+    """Everything under one key of bot.events.
+
+    `user` is None for the key of a content item, and for one under which no valid event came. `refused` are the
+    offsets, in this partition, of events whose rows the database refused.
+    """
+
+    def __init__(self, decode: Callable[[LogRecord], BotEvent], refused: Collection[int] = ()) -> None:
+        self.user: User | None = None
+        self.last_valid: int = -1
+        """The offset of the last valid record, repeated or not: where streams' aggregate stands that has it all."""
+        self.beyond_memory = False
+        """Whether an event was repeated so late that streams may count it again, unless it is about money."""
+        self._decode = decode
+        self._refused = refused
+        self._seen: dict[tuple[str, str, datetime], tuple[int, int]] = {}
+        self._folded = 0
+
+    def read(self, record: LogRecord) -> Entry:
+        """Take the next record in."""
+        try:
+            event = self._decode(record)
+        except InvalidEvent as error:
+            return Entry(record, None, Verdict.INVALID, f"{error.reason.value}: {error.detail}")
+        self.last_valid = record.offset
+        identity = (event.source, event.id, event.time)
+        seen = self._seen.get(identity)
+        if seen is not None:
+            first_offset, number = seen
+            self.beyond_memory |= self._folded - number >= STREAMS_MEMORY
+            return Entry(record, event, Verdict.DUPLICATE, f"the same event as {record.partition}/{first_offset}")
+        if record.offset in self._refused:
+            # Streams has folded it: its copy comes again to a memory that may have forgotten it.
+            self.beyond_memory = True
+            return Entry(record, event, Verdict.REFUSED, "the database refused its rows")
+        self._seen[identity] = (record.offset, self._folded + 1)
+        conflict = None
+        if isinstance(event, UserEvent):
+            if self.user is None:
+                self.user = User(int(event.subject))
+            conflict = self.user.apply(arrival_of(event, record))
+        if conflict is not None:
+            return Entry(record, event, Verdict.CONFLICT, conflict)
+        self._folded += 1
+        return Entry(record, event, Verdict.COUNTED, "")
+
+    def take_tier_changes(self, arrivals: Iterable[Arrival]) -> None:
+        """Add the tier changes of the same key."""
+        for arrival in arrivals:
+            if self.user is None:
+                self.user = User(int(arrival.event.subject))
+            self.user.apply(arrival)
+
+
+def arrival_of(event: Any, record: LogRecord) -> Arrival:
+    """Return a decoded record as the fold takes it."""
+    return Arrival(event, record.topic, record.partition, record.offset, broker_time(record.timestamp))
+
+
+def broker_time(timestamp: int) -> datetime:
+    """Return a timestamp as a time; what no calendar holds becomes the nearest time that one does."""
+    try:
+        return _1970 + timedelta(milliseconds=timestamp)
+    except OverflowError:
+        return _LAST if timestamp > 0 else _1970

@@ -1,0 +1,268 @@
+"""The whole comparison: at one consistent position, partition by partition, then what all of them add up to."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import asyncpg
+
+from projections.access import ADMIN
+from projections.database import connect
+from projections.sources.source import LogAddress, LogSource
+from projections.sql import query
+from projections.verify.differences import NO_ROW, Difference, Differences, compare
+from projections.verify.history import Verdict
+from projections.verify.partition import (
+    USERS_AT_ONCE,
+    Job,
+    Part,
+    Selection,
+    rows_of,
+    stored_rows,
+    verify_partition,
+)
+from projections.verify.rows import SHARED, stored_row
+from projections.verify.shared import Shared
+from projections.verify.user import User
+from schemas.errors import ConfigurationError
+from schemas.topics import Topics
+
+_LOCK_TIMEOUT_MS: Final = 5_000
+_STATEMENT_SECONDS: Final = 600.0
+_RECORDS_A_WORKER: Final = 200_000
+"""With fewer, another process costs more than it brings."""
+
+Progress = Callable[[int, int], None]
+"""Takes how many records are read, and of how many."""
+
+
+@dataclass
+class Outcome:
+    """What was compared, and every difference."""
+
+    positions: dict[str, dict[int, int]]
+    """Up to where each partition was folded, by topic."""
+    records: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    users: int = 0
+    rows: Counter[str] = field(default_factory=Counter)
+    """Compared rows by table."""
+    aggregates: int = 0
+    aggregates_elsewhere: int = 0
+    """Users whose aggregate could not be compared: streams stands at another event of theirs."""
+    differences: Differences = field(default_factory=Differences)
+
+
+async def verify(
+    database_url: str,
+    log: LogAddress,
+    topics: Topics,
+    *,
+    selection: Selection = Selection(),  # noqa: B008
+    aggregates: bool = True,
+    workers: int | None = 1,
+    progress: Progress = lambda _done, _total: None,
+) -> Outcome:
+    """Fold `log` up to the checkpoints of the database a second time, and compare every table with it.
+
+    Checkpoints and tables are read in one snapshot, so live work beneath changes nothing. `aggregates` says whether the
+    log also has what streams has folded. With more than one worker each partition is folded in a process of its own, so
+    many at a time; None takes as many as pay.
+
+    Raises ConfigurationError where log and database can't be read, or don't belong together.
+    """
+    async with snapshot(database_url) as (connection, name), log.open() as source:
+        jobs, counted, outcome = await _plan(connection, source, topics, selection, aggregates)
+        total = sum(sum(job.ends[t.name] for t in (topics.events, topics.tier_changes)) for job in jobs)
+        if workers is None:
+            workers = min(os.cpu_count() or 1, 1 + total // _RECORDS_A_WORKER)
+        if workers > 1 and len(jobs) > 1:
+            parts = await _in_processes(database_url, log, name, jobs, workers, lambda done: progress(done, total))
+        else:
+            done = 0
+
+            def read(records: int) -> None:
+                nonlocal done
+                done += records
+                progress(done, total)
+
+            parts = [await verify_partition(job, source, connection, read) for job in jobs]
+        await _finish(connection, outcome, parts, selection, counted, topics, aggregates=aggregates)
+    return outcome
+
+
+@asynccontextmanager
+async def snapshot(database_url: str, name: str | None = None) -> AsyncIterator[tuple[asyncpg.Connection, str]]:
+    """A connection that sees one moment only, a named one or the present, and the moment's name."""
+    connection = await connect(
+        database_url,
+        "DATABASE_URL",
+        application_name="botpulse-verify",
+        lock_timeout_ms=_LOCK_TIMEOUT_MS,
+        command_seconds=_STATEMENT_SECONDS,
+        role=ADMIN,
+    )
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            if name is not None:
+                await connection.execute(f"SET TRANSACTION SNAPSHOT '{name}'")
+            else:
+                name = await connection.fetchval(query("verify", "snapshot"))
+            yield connection, name
+    finally:
+        await connection.close()
+
+
+async def _plan(
+    connection: asyncpg.Connection, source: LogSource, topics: Topics, selection: Selection, aggregates: bool
+) -> tuple[list[Job], Mapping[int, Mapping[str, int]], Outcome]:
+    read = [topics.events.name, topics.tier_changes.name]
+    checkpoints = await connection.fetch(query("verify", "checkpoints"), read)
+    positions: dict[str, dict[int, int]] = {topic: {} for topic in read}
+    for row in checkpoints:
+        positions[row["topic"]][row["partition"]] = row["next_offset"]
+    refused: dict[int, set[int]] = {}
+    for row in await connection.fetch(query("verify", "refused_events")):
+        if row["topic"] == topics.events.name:
+            refused.setdefault(row["partition"], set()).add(row["log_offset"])
+    bounds = {topic: await source.bounds(topic) for topic in read}
+    for topic, partitions in positions.items():
+        for partition, position in partitions.items():
+            end = bounds[topic][partition].end if partition in bounds[topic] else 0
+            if position > end:
+                raise ConfigurationError(
+                    f"{topic}/{partition} is applied up to {position:,}, but the log ends at {end:,}: this database "
+                    "and this log don't belong together, or the export is older than the tables (settings "
+                    "DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS, BOTPULSE_TOPIC_PREFIX)"
+                )
+    streams = topics.user_aggregates.name
+    aggregate_ends = {p: b.end for p, b in (await source.bounds(streams)).items()} if aggregates else {}
+    jobs = []
+    for partition in sorted(bounds[topics.events.name]):
+        ends = {topic: positions[topic].get(partition, 0) for topic in read}
+        if aggregates:
+            ends[streams] = aggregate_ends.get(partition, 0)
+        count = len(bounds[topics.events.name])
+        jobs.append(Job(topics, partition, count, ends, frozenset(refused.get(partition, ())), selection))
+    counted = {row["partition"]: row for row in checkpoints if row["topic"] == topics.events.name}
+    return jobs, counted, Outcome(positions)
+
+
+async def _finish(
+    connection: asyncpg.Connection,
+    outcome: Outcome,
+    parts: Sequence[Part],
+    selection: Selection,
+    counted: Mapping[int, Mapping[str, int]],
+    topics: Topics,
+    *,
+    aggregates: bool,
+) -> None:
+    shared, seen = Shared(), set[int]()
+    for part in parts:
+        outcome.records += part.records
+        outcome.verdicts.update(part.verdicts)
+        outcome.rows.update(part.rows)
+        outcome.aggregates += part.aggregates
+        outcome.aggregates_elsewhere += len(part.users) - part.aggregates if aggregates else 0
+        outcome.differences.merge(part.differences)
+        shared.merge(part.shared)
+        seen |= part.users
+    outcome.users = len(seen)
+    if not selection.is_all:
+        return
+    await _compare_stubs(connection, outcome, sorted(shared.referrers - seen))
+    known = seen | shared.referrers
+    for row in await connection.fetch(query("verify", "all_users")):
+        if row["telegram_id"] not in known:
+            outcome.differences.add(Difference("users", dict(row), None, "a row", NO_ROW))
+    folded = shared.rows()
+    for table in sorted(SHARED):
+        stored = dict(stored_row(table, record) for record in await connection.fetch(query("verify", table)))
+        outcome.rows[table] += len(stored)
+        for _, difference in compare(table, stored, folded[table]):
+            outcome.differences.add(difference)
+    await _compare_counts(connection, outcome, parts, counted, topics)
+
+
+async def _compare_stubs(connection: asyncpg.Connection, outcome: Outcome, stubs: Sequence[int]) -> None:
+    """Referrers of whom nothing else is known have a row, and nothing in it."""
+    for start in range(0, len(stubs), USERS_AT_ONCE):
+        chunk = stubs[start : start + USERS_AT_ONCE]
+        folded = rows_of([User(telegram_id) for telegram_id in chunk])
+        for table, stored in (await stored_rows(connection, chunk)).items():
+            outcome.rows[table] += len(stored)
+            for _, difference in compare(table, stored, folded[table]):
+                outcome.differences.add(difference)
+
+
+async def _compare_counts(
+    connection: asyncpg.Connection,
+    outcome: Outcome,
+    parts: Sequence[Part],
+    counted: Mapping[int, Mapping[str, int]],
+    topics: Topics,
+) -> None:
+    """Every partition has applied as many events as the log has, and remembers as many."""
+    digests = {row["partition"]: row["events"] for row in await connection.fetch(query("verify", "digests"))}
+    for part in parts:
+        applied = part.verdicts[Verdict.COUNTED.value] + part.verdicts[Verdict.CONFLICT.value]
+        key: dict[str, Any] = {"topic": topics.events.name, "partition": part.partition}
+        stored = counted.get(part.partition, {}).get("events_applied", 0)
+        if stored != applied:
+            outcome.differences.add(Difference("checkpoints", key, "events_applied", stored, applied))
+        if digests.get(part.partition, 0) != applied:
+            outcome.differences.add(
+                Difference("applied_events", key, "digests", digests.get(part.partition, 0), applied)
+            )
+
+
+# -- several processes
+
+_read_by_all: Any = None
+
+
+def _share(counter: Any) -> None:
+    global _read_by_all
+    _read_by_all = counter
+
+
+def _work(database_url: str, log: LogAddress, name: str, job: Job) -> Part:
+    """One partition, in a process of its own."""
+
+    def read(records: int) -> None:
+        with _read_by_all.get_lock():
+            _read_by_all.value += records
+
+    async def run() -> Part:
+        async with snapshot(database_url, name) as (connection, _), log.open() as source:
+            return await verify_partition(job, source, connection, read)
+
+    return asyncio.run(run())
+
+
+async def _in_processes(
+    database_url: str, log: LogAddress, name: str, jobs: Sequence[Job], workers: int, progress: Callable[[int], None]
+) -> list[Part]:
+    context = multiprocessing.get_context("spawn")
+    counter = context.Value("q", 0)
+    loop = asyncio.get_running_loop()
+    with ProcessPoolExecutor(min(workers, len(jobs)), context, _share, (counter,)) as pool:
+        running = [loop.run_in_executor(pool, _work, database_url, log, name, job) for job in jobs]
+        pending = set(running)
+        while pending:
+            _, pending = await asyncio.wait(pending, timeout=0.2, return_when=asyncio.FIRST_EXCEPTION)
+            progress(counter.value)
+            for finished in running:
+                if finished.done() and finished.exception() is not None:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    await finished
+        return [await part for part in running]

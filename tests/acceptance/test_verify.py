@@ -1,0 +1,150 @@
+"""`botpulse verify`: a clean run verifies clean, also beside the working pipeline; what is falsified is named."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from projections.sources.broker import BrokerAddress
+from projections.verify.partition import Selection
+from projections.verify.rows import KEYS, SHARED
+from projections.verify.run import Outcome, verify
+from tests.support import log
+from tests.support.installation import Installation
+
+EVENTS = 6_000
+FAULTS = "duplicates=0.02,late=0.05,refund_first=0.3,poison=0.005,conflicts=0.005"
+
+CHANGES = {
+    ("users", "lifetime_messages"): "lifetime_messages = lifetime_messages + 1",
+    ("users", "username"): "username = 'somebody'",
+    ("users", "current_tier"): "current_tier = CASE current_tier WHEN 'vip' THEN 'new' ELSE 'vip' END",
+    ("user_field_times", "username_at"): "username_at = '2020-01-01'",
+    ("payment_analytics", "refunded_cents"): "refunded_cents = refunded_cents + 1",
+    ("payment_refunds", "reason"): "reason = 'made up'",
+    ("payment_disputes", "outcome"): "outcome = CASE outcome WHEN 'won' THEN 'lost' ELSE 'won' END",
+    ("auto_recharge_triggers", "credits"): "credits = coalesce(credits, 0) + 1",
+    ("user_sessions", "messages_in_session"): "messages_in_session = messages_in_session + 1",
+    ("user_days", "messages_sent"): "messages_sent = messages_sent + 1",
+    ("tier_history", "spent_cents"): "spent_cents = spent_cents + 1",
+    ("daily_metrics", "active_users"): "active_users = active_users + 1",
+    ("content_items", "views"): "views = views + 1",
+    ("message_patterns", "messages"): "messages = messages + 1",
+    ("user_message_counts", "kind_text"): "kind_text = kind_text + 1",
+}
+"""By table and column: how a row of it is falsified; each in a row of its own."""
+ROWS = {
+    ("users", "lifetime_messages"): "lifetime_messages > 0",
+    ("users", "username"): "username IS NOT NULL",
+    ("users", "current_tier"): "tier_changed_at IS NOT NULL",
+    ("payment_analytics", "refunded_cents"): "payment_status = 'succeeded'",
+    ("payment_disputes", "outcome"): "outcome IS NOT NULL",
+}
+"""Which rows those can be, so that there is an event behind them."""
+
+
+@asynccontextmanager
+async def connected(installation: Installation) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(installation.database_url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def verified(installation: Installation, **options: Any) -> Outcome:
+    servers = BrokerAddress(installation.stack.bootstrap_servers)
+    return await verify(installation.database_url, servers, installation.topics, **options)
+
+
+@pytest.fixture
+async def settled(installation: Installation) -> Installation:
+    """A simulation with faults, applied by both services; verified now and then while they worked."""
+    with ExitStack() as running:
+        services = [installation.start(name, running) for name in ("streams", "projections")]
+        simulating = asyncio.create_task(
+            installation.botpulse("simulate", f"--events={EVENTS}", "--users=120", "--seed=11", "--rate=1500",
+                                  "--days=20", f"--faults={FAULTS}")
+        )  # fmt: skip
+        amid = 0
+        while not simulating.done():
+            outcome = await verified(installation)
+            assert outcome.differences.kept == []
+            amid += 0 < outcome.records < EVENTS
+        await simulating
+        assert amid > 1, "verified while the tables moved"
+        await installation.botpulse("wait", "--timeout=120")
+        assert [service.terminate() for service in services] == [0, 0]
+    return installation
+
+
+async def test_what_is_falsified_is_named_with_its_events(settled: Installation) -> None:
+    clean = json.loads(await settled.botpulse("verify", "--json", "--workers=2"))
+    assert clean["agree"]
+    assert (clean["differences"], clean["users"]) == ([], 120)
+    assert clean["aggregates"] == {"compared": 120, "elsewhere": 0}
+    assert {"counted", "duplicate", "conflict", "invalid"} == clean["verdicts"].keys()
+    assert all(clean["rows"][table] > 0 for table in KEYS), clean["rows"]
+
+    falsified: dict[tuple[str, str], dict[str, Any]] = {}
+    async with connected(settled) as connection:
+        await connection.execute("SET search_path = botpulse")
+        for (table, column), change in CHANGES.items():
+            keys = ", ".join(KEYS[table])
+            number = sum(place[0] == table for place in falsified)
+            row = await connection.fetchrow(
+                f"UPDATE {table} SET {change} WHERE ({keys}) = (SELECT {keys} FROM {table} "  # noqa: S608
+                f"WHERE {ROWS.get((table, column), 'true')} ORDER BY {keys} OFFSET {number} LIMIT 1) RETURNING {keys}"
+            )
+            falsified[table, column] = dict(row)
+        gone = await connection.fetchrow(
+            "DELETE FROM user_sessions WHERE (telegram_id, session_start) = (SELECT telegram_id, session_start "
+            "FROM user_sessions ORDER BY session_start DESC LIMIT 1) RETURNING telegram_id, session_start"
+        )
+        await connection.execute("INSERT INTO users (telegram_id) VALUES (987654321)")
+        await connection.execute("UPDATE checkpoints SET events_applied = events_applied - 1 WHERE partition = 1")
+
+    outcome = await verified(settled)
+    found = {(d.table, d.column): d for d in outcome.differences.kept}
+    assert outcome.differences.total == len(found), outcome.differences.kept
+    for place, key in falsified.items():
+        assert found[place].key == key
+        if place[0] not in SHARED:
+            assert found[place].events, place
+    assert found.pop(("user_sessions", None)).key == dict(gone)
+    assert found.pop(("users", None)).key == {"telegram_id": 987654321}
+    checkpoints = {found.pop(("checkpoints", "events_applied")).key["topic"]}
+    assert checkpoints == {settled.topics.events.name}
+    assert found.keys() == falsified.keys()
+
+    text = await settled.botpulse("verify", status=1)
+    assert f"{len(falsified) + 3} differences" in text
+    assert "somebody" not in text, "personal data is shown only where it is asked for"
+    assert "somebody" in await settled.botpulse("verify", "--show-personal", status=1)
+
+
+async def test_part_of_the_users_and_the_aggregates_of_streams(settled: Installation) -> None:
+    everybody = await settled.value("SELECT array_agg(telegram_id ORDER BY telegram_id) FROM botpulse.users")
+    some = [await verified(settled, selection=Selection(share=0.2)) for _ in range(2)]
+    assert 0 < some[0].users == some[1].users < len(everybody) / 2
+    user = everybody[0]
+    await settled.value("UPDATE botpulse.users SET message_credits = message_credits + 1 WHERE telegram_id = $1", user)
+    assert (await verified(settled, selection=Selection(user=everybody[1]))).differences.total == 0
+    (difference,) = (await verified(settled, selection=Selection(user=user))).differences.kept
+    assert (difference.table, difference.column) == ("users", "message_credits")
+    assert difference.stored == difference.folded + 1
+
+    aggregate = (await log.aggregates(settled.stack.bootstrap_servers, settled.topics))[str(everybody[2])]
+    aggregate["spent_cents"] += 7
+    async with AIOKafkaProducer(bootstrap_servers=settled.stack.bootstrap_servers, acks="all") as producer:
+        key, value = str(everybody[2]).encode(), json.dumps(aggregate).encode()
+        await producer.send_and_wait(settled.topics.user_aggregates.name, value, key)
+    (difference,) = (await verified(settled, selection=Selection(user=everybody[2]))).differences.kept
+    assert (difference.table, difference.column) == ("user-aggregates", "spent_cents")
