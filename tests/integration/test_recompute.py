@@ -36,7 +36,9 @@ FIGURES = (
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await open_connection(url, application_name="test", lock_timeout_ms=20_000, command_seconds=300)
+    connection = await open_connection(
+        url, application_name="test", lock_timeout_ms=20_000, command_seconds=300, role=None
+    )
     try:
         yield connection
     finally:
@@ -50,9 +52,10 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def recompute(connection: asyncpg.Connection) -> tuple[int, dict[int, str]]:
-    """Call both functions for everything there is; return the repaired days, and the tiers as returned."""
+    """Call both functions for everything there is, as maintenance may; return the repaired days, and the tiers as returned."""
     first, last = await connection.fetchrow("SELECT min(date) - 1, max(date) + 1 FROM daily_metrics")
     repaired = 0
+    await connection.execute("SET ROLE botpulse_maintenance")
     if first is not None:
         repaired = await connection.fetchval(
             "SELECT sum(update_daily_metrics(day::date)) FROM generate_series($1::date, $2::date, '1 day') AS day",
@@ -60,6 +63,7 @@ async def recompute(connection: asyncpg.Connection) -> tuple[int, dict[int, str]
             last,
         )
     tiers = await connection.fetch("SELECT telegram_id, update_user_tier(telegram_id) AS tier FROM users")
+    await connection.execute("RESET ROLE")
     return repaired, {row["telegram_id"]: row["tier"] for row in tiers}
 
 
