@@ -52,7 +52,7 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def recompute(connection: asyncpg.Connection) -> tuple[int, dict[int, str]]:
-    """Call both functions for everything there is, as maintenance may; return the repaired days, and the tiers as returned."""
+    """Call both functions for everything there is, as maintenance may; return the repaired days, and the tiers."""
     first, last = await connection.fetchrow("SELECT min(date) - 1, max(date) + 1 FROM daily_metrics")
     repaired = 0
     await connection.execute("SET ROLE botpulse_maintenance")
