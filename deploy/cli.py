@@ -11,6 +11,7 @@ import typer
 
 from deploy.commands import (
     bench,
+    dead_letters,
     demo,
     migrate,
     publish,
@@ -46,6 +47,7 @@ bench.register(app)
 user.register(app)
 tiers.register(app)
 verify.register(app)
+dead_letters.register(app)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
@@ -13,6 +14,7 @@ from schemas.errors import ServiceStopped
 from schemas.records import REDRIVE_HEADER
 from schemas.topics import Topics
 from tests.support import counting
+from tests.support.cli import botpulse
 from tests.support.counting import BAD_CREDITS
 from tests.support.polling import until
 from tests.support.projecting import Bench, bench, grant, grants
@@ -75,6 +77,43 @@ async def test_a_redriven_copy_is_applied_once_and_readiness_is_green_again(work
     assert refused["state"] == "redriven"
     totals = await work.totals()
     assert (totals["applied"], totals["duplicates"]) == (1, 1)
+
+
+async def test_an_accepted_refusal_makes_readiness_green_again_and_the_decision_stands(work: Bench) -> None:
+    await work.send([grant(1, 1, worth=BAD_CREDITS), grant(1, 2, worth=BAD_CREDITS), grant(1, 3)])
+    async with work.running():
+        await work.caught_up()
+        first, second = await work.query("SELECT * FROM refused_events ORDER BY log_offset")
+        records = [f"{row['topic']}/{row['partition']}/{row['log_offset']}" for row in (first, second)]
+        ran = await botpulse(work.environment, "dead-letters", "accept", records[0], "--note", "a test", "--by", "Ada")
+        assert ran.status == 0, ran.err
+        await until(lambda: any("1 events refused" in problem for problem in work.health.problems()), "one is left")
+        ran = await botpulse(work.environment, "dead-letters", "accept", records[1], "--note", "so be it", "--json")
+        assert (ran.status, ran.json["state"], ran.json["note"]) == (0, "accepted", "so be it"), ran.err
+        await until(lambda: not work.health.problems(), "readiness")
+    first, second = await work.query("SELECT * FROM refused_events ORDER BY log_offset")
+    assert (first["state"], first["decided_by"], first["note"]) == ("accepted", "Ada", "a test")
+    assert second["decided_by"] == getpass.getuser()
+    assert first["decided_at"] <= second["decided_at"]
+    assert await work.counted() == {1: 1}
+
+    for record, said in (
+        (records[0], "accepted already, by Ada"),
+        (f"{first['topic']}/{first['partition']}/4711", "refused no event"),
+        ("nonsense", "topic/partition/offset"),
+    ):
+        ran = await botpulse(work.environment, "dead-letters", "accept", record, "--note", "again", "--by", "Bob")
+        assert (ran.status, said in ran.err) == (2, True), ran
+    assert (await work.query("SELECT * FROM refused_events ORDER BY log_offset"))[0] == first
+
+    # Somebody changes their mind: the copy is in the tables, and what was decided once stays on record.
+    await work.query("ALTER TABLE granted DROP CONSTRAINT not_bad")
+    async with work.running():
+        await work.send([grant(1, 1, worth=BAD_CREDITS)], headers=[(REDRIVE_HEADER, records[0].encode())])
+        await work.caught_up()
+    (first, _) = await work.query("SELECT * FROM refused_events ORDER BY log_offset")
+    assert (first["state"], first["decided_by"]) == ("redriven", "Ada")
+    assert await work.counted() == {1: 2}
 
 
 async def test_a_kill_between_the_letter_and_the_commit_sends_the_same_letter_again(work: Bench) -> None:
