@@ -20,12 +20,13 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from projections import logs
 from projections.batch import Apply
-from projections.health import Health, HealthServer
+from projections.health import Health
 from projections.metrics import Metrics
 from projections.preflight import count_partitions, open_database
 from projections.runner import Runner
 from projections.settings import Settings, claim_instance_id
 from schemas.errors import BotpulseError, ServiceStopped
+from schemas.probes import ProbeServer
 
 STOP_SECONDS: Final = 6.0
 """After a signal the batch in hand is finished; one that takes longer is rolled back. With the goodbyes to Kafka and
@@ -62,7 +63,7 @@ async def _run(settings: Settings, apply: Apply) -> None:
     metrics_registry = CollectorRegistry()
     ProcessCollector(registry=metrics_registry)
     health = Health()
-    server = HealthServer(health, metrics_registry, version("botpulse"))
+    server = ProbeServer(health, metrics_registry, version("botpulse"), "PROJECTIONS_HTTP_PORT")
     if settings.http_port:
         await server.start(settings.http_host, settings.http_port)
     try:

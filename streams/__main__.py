@@ -8,12 +8,15 @@ import logging
 import os
 import signal
 import sys
+from importlib.metadata import version
 
 import uvloop
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from schemas.errors import BotpulseError, ServiceStopped
+from schemas.probes import ProbeServer
 
+from .health import Health
 from .metrics import Metrics
 from .preflight import check_topics
 from .settings import Settings, claim_instance_id
@@ -47,6 +50,7 @@ async def _run(settings: Settings) -> None:
     partition_count = await check_topics(settings)
     instance_id = settings.instance_id or claim_instance_id(settings.topics.streams_group)
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
     worker = Worker(
         settings,
         instance_id=instance_id,
@@ -54,8 +58,16 @@ async def _run(settings: Settings) -> None:
         metrics=Metrics(registry),
         failed=_die,
     )
+    server = ProbeServer(Health(worker), registry, version("botpulse"), "STREAMS_HTTP_PORT")
     if settings.http_port:
-        start_http_server(settings.http_port, addr="127.0.0.1", registry=registry)
+        await server.start(settings.http_host, settings.http_port)
+    try:
+        await _until_signal(worker, instance_id, partition_count)
+    finally:
+        await server.stop()
+
+
+async def _until_signal(worker: Worker, instance_id: str, partition_count: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

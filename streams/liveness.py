@@ -22,9 +22,14 @@ class Liveness:
         self._session_timeout_seconds = session_timeout_seconds
         self._last_beat = _now()
 
+    @property
+    def silent_seconds(self) -> float:
+        """How long ago the last beat was."""
+        return _now() - self._last_beat
+
     def check(self) -> None:
         """Raise ServiceStopped if the session may have ended since the last beat. Call it before every write."""
-        silent = _now() - self._last_beat
+        silent = self.silent_seconds
         if silent >= self._session_timeout_seconds:
             raise ServiceStopped(
                 f"this worker was frozen for {silent:.1f} s, longer than its group session of "

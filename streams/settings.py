@@ -29,7 +29,9 @@ class Settings(BaseSettings):
     instance_id: str | None = Field(default=None, validation_alias="STREAMS_INSTANCE_ID")
     """The worker's name in its group, the same after a restart; by default host name and a slot of this host."""
     http_port: int = Field(default=0, ge=0, le=65535, validation_alias="STREAMS_HTTP_PORT")
-    """Where /metrics is served on loopback; 0 serves nothing."""
+    """Where /metrics, /livez, /readyz and /version are served; 0 serves nothing."""
+    http_host: str = Field(default="127.0.0.1", validation_alias="STREAMS_HTTP_HOST")
+    """The address that they are served on."""
 
     @property
     def topics(self) -> Topics:

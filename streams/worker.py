@@ -52,6 +52,8 @@ class Worker:
         self._lanes: dict[int, Lane] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._side_tasks: list[asyncio.Task[None]] = []
+        self.assigned = False
+        """Whether the group has said which partitions are this worker's (it may be none)."""
         self._rules = RulesWatcher(settings.bootstrap_servers, self._topics, self._on_rules_request)
         self.app = self._build_app(instance_id)
 
@@ -99,9 +101,14 @@ class Worker:
         await self._rules.stop()
 
     @property
-    def ready(self) -> bool:
-        """Whether every assigned partition's state is restored."""
-        return bool(self._lanes) and all(lane.ready for lane in self._lanes.values())
+    def silent_seconds(self) -> float:
+        """How long ago the event loop last came round."""
+        return self._liveness.silent_seconds
+
+    @property
+    def restoring(self) -> list[int]:
+        """Partitions of this worker whose state is not read back yet."""
+        return sorted(partition for partition, lane in self._lanes.items() if not lane.ready)
 
     async def _agent(self, stream: Any) -> None:
         async for event in stream.noack().events():
@@ -118,6 +125,7 @@ class Worker:
     # -- rebalancing: Faust revokes everything, waits until the batches in hand are acked, and assigns anew
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
+        self.assigned = False
         for partition in list(self._lanes):
             await self._stop_lane(partition)
 
@@ -129,6 +137,7 @@ class Worker:
             del self._lanes[partition]
         for partition in sorted(partitions):
             self._running_lane(partition)
+        self.assigned = True
 
     def _running_lane(self, partition: int) -> Lane:
         """The partition's lane, at work. One kept from before a rebalance first reads what was written since: the

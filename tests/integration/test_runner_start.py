@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -15,6 +13,7 @@ import pytest
 from deploy.local import StackInfo
 from schemas.topics import Topics
 from tests.support.counting import BAD_CREDITS
+from tests.support.http import get
 from tests.support.polling import until
 from tests.support.projecting import Bench, Worker, bench, grant, grants
 
@@ -113,17 +112,6 @@ async def test_a_port_in_use(work: Bench) -> None:
         taken.listen()
         worker = work.start(PROJECTIONS_HTTP_PORT=str(taken.getsockname()[1]))
         await refuses(worker, "PROJECTIONS_HTTP_PORT")
-
-
-def get(port: int, path: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except OSError:
-        return 0, ""
 
 
 async def test_what_is_served(work: Bench) -> None:

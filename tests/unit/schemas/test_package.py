@@ -19,7 +19,11 @@ ROOT = Path(schemas.__file__).parent
 STANDARD = sys.stdlib_module_names | {"pydantic", "pydantic_core"}
 PYDANTIC = ("pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection")
 """What `pip install pydantic` brings."""
-OTHERS: dict[str, set[str]] = {"log_reading.py": {"aiokafka"}, "publisher": {"aiokafka"}}
+OTHERS: dict[str, set[str]] = {
+    "log_reading.py": {"aiokafka"},
+    "probes.py": {"aiohttp", "prometheus_client"},
+    "publisher": {"aiokafka"},
+}
 """What a part may need that reading and building events does without."""
 
 PROGRAM = """
