@@ -37,6 +37,8 @@ class Kind:
     """They read the rows of one user."""
     privileges: Mapping[str, tuple[str, ...]]
     """Of each role, `own` included."""
+    migrated: bool
+    """Written by migrations alone, not folded from the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +122,10 @@ def matrix() -> Matrix:
     def kind(settings: Mapping[str, Any]) -> Kind:
         own, read = named(settings.get("own", ())), named(settings.get("read", ()))
         privileges: dict[str, tuple[str, ...]] = dict.fromkeys((*own, *read), ("SELECT",))
-        privileges |= dict.fromkeys(named(settings.get("append", ())), ("SELECT", "INSERT"))
+        privileges |= dict.fromkeys(named(settings.get("append", ())), ("INSERT",))
+        privileges |= dict.fromkeys(named(settings.get("advance", ())), ("SELECT", "INSERT", "UPDATE"))
         privileges |= dict.fromkeys(named(settings.get("write", ())), _WRITE)
-        return Kind(settings["meaning"], own, privileges)
+        return Kind(settings["meaning"], own, privileges, bool(settings.get("migrated", False)))
 
     kinds = {name: kind(settings) for name, settings in data["kinds"].items()}
 
@@ -161,11 +164,16 @@ async def _differences(connection: asyncpg.Connection, schema: str, rules: Matri
         yield f"GRANT USAGE ON SCHEMA {_quoted(schema)} TO {_list(missing)}"
     relations = await connection.fetch(sql.query("access", "relations"), schema)
     policies = await connection.fetch(sql.query("access", "policies"), schema)
+    watching = await connection.fetchval(sql.query("access", "can_watch"))
     for relation in relations:
         if not relation["is_view"] and not relation["is_partition"]:
             own = [row for row in policies if row["name"] == relation["name"]]
             for statement in _row_security(schema, relation, own, rules):
                 yield statement
+            entry = rules.generation.get(relation["name"])
+            if watching and entry is not None and not entry.kind.migrated and not relation["is_watched"]:
+                yield sql.query("access", "watch_rows").format(table=_table(schema, relation["name"]))
+                yield sql.query("access", "watch_truncation").format(table=_table(schema, relation["name"]))
     wanted = {
         grant
         for relation in relations

@@ -43,3 +43,16 @@ def run_apart(work: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine in a loop and thread of its own, from anywhere."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
+
+
+@asynccontextmanager
+async def login(database_url: str, *roles: str) -> AsyncIterator[str]:
+    """The URL of a new login that is a member of these roles; dropped afterwards, its memberships with it."""
+    name, password = f"test_{secrets.token_hex(6)}", secrets.token_hex(12)
+    parts = urlsplit(database_url)
+    granted = f"IN ROLE {', '.join(roles)}" if roles else ""
+    await execute(database_url, f"CREATE ROLE {name} LOGIN PASSWORD '{password}' {granted}")
+    try:
+        yield urlunsplit(parts._replace(netloc=f"{name}:{password}@{parts.hostname}:{parts.port}"))
+    finally:
+        await execute(database_url, f"DROP OWNED BY {name}", f"DROP ROLE {name}")

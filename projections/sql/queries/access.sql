@@ -8,6 +8,7 @@ SELECT
     c.relkind IN ('v', 'm') AS is_view,
     c.relispartition AS is_partition,
     c.relrowsecurity AND c.relforcerowsecurity AS is_forced,
+    EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgname = 'direct_edit') AS is_watched,
     ARRAY(
         SELECT a.attname::text FROM pg_attribute AS a
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
@@ -77,3 +78,23 @@ CREATE POLICY all_rows ON {table} TO {roles} USING (true) WITH CHECK (true);
 -- For the role that sees a single user's rows, named by the transaction: SET LOCAL botpulse.telegram_id = '…'.
 CREATE POLICY own_rows ON {table} FOR SELECT TO {roles}
     USING (telegram_id = nullif(current_setting('botpulse.telegram_id', true), '')::bigint);
+
+-- name: can_watch
+-- Whether the database has what records edits by hand.
+SELECT to_regprocedure('botpulse.record_direct_edit()') IS NOT NULL;
+
+-- name: watch_rows
+-- Records a row that somebody changes by hand. Exempt are the projections and functions of the owner that others call: then
+-- the owner acts without having been set as the role. The condition comes first and costs the projections next to nothing
+-- (a trigger with transition tables would copy every row, whatever its condition says).
+CREATE TRIGGER direct_edit AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW
+    WHEN (
+        current_user <> 'botpulse_projector'
+        AND (current_user <> 'botpulse_owner' OR current_setting('role') = 'botpulse_owner')
+    )
+    EXECUTE FUNCTION botpulse.record_direct_edit();
+
+-- name: watch_truncation
+-- The same for a truncation, which no role but the owner may do.
+CREATE TRIGGER direct_truncation AFTER TRUNCATE ON {table} FOR EACH STATEMENT
+    EXECUTE FUNCTION botpulse.record_direct_edit();
