@@ -38,6 +38,27 @@ VERSIONS: Final = (
         digest BLOB
     );
     """,
+    # 2: what adapters remember, and input that can't become events yet.
+    """
+    CREATE TABLE profiles (
+        telegram_id INTEGER PRIMARY KEY,
+        profile TEXT NOT NULL
+    );
+    CREATE TABLE moments (
+        position INTEGER PRIMARY KEY AUTOINCREMENT,
+        update_id INTEGER NOT NULL UNIQUE,
+        at TEXT NOT NULL
+    );
+    CREATE TABLE kept (
+        position INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        content TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        since TEXT NOT NULL,
+        UNIQUE (kind, name)
+    );
+    """,
 )
 """What makes each version's file from the one before: an older file is brought up to date when it is opened."""
 

@@ -23,6 +23,7 @@ OTHERS: dict[str, set[str]] = {
     "log_reading.py": {"aiokafka"},
     "probes.py": {"aiohttp", "prometheus_client"},
     "publisher": {"aiokafka"},
+    "adapters": {"aiogram", "telegram"},
 }
 """What a part may need that reading and building events does without."""
 
