@@ -29,26 +29,23 @@ class Kept:
             raise NotPublished("there is nowhere to keep it: give the publisher a spool")
         row = (self._kind, name, json.dumps(content), reason, str(datetime.now(UTC).replace(microsecond=0)))
         statement = "INSERT OR IGNORE INTO kept (kind, name, content, reason, since) VALUES (?, ?, ?, ?, ?)"
-        await self._store.run(lambda connection: connection.execute(statement, row))
+        await self._store.write(statement, row)
 
     async def all(self) -> list[tuple[str, Any]]:
         """Return names and contents, the oldest first."""
         if self._store is None:
             return []
         query = "SELECT name, content FROM kept WHERE kind = ? ORDER BY position"
-        rows = await self._store.run(lambda connection: connection.execute(query, (self._kind,)).fetchall())
-        return [(name, json.loads(content)) for name, content in rows]
+        return [(name, json.loads(content)) for name, content in await self._store.rows(query, self._kind)]
 
     async def forget(self, name: str) -> None:
         """Forget an input whose events are accepted."""
         if self._store is not None:
-            statement = "DELETE FROM kept WHERE kind = ? AND name = ?"
-            await self._store.run(lambda connection: connection.execute(statement, (self._kind, name)))
+            await self._store.write("DELETE FROM kept WHERE kind = ? AND name = ?", (self._kind, name))
 
     async def count(self) -> int:
         """Return how many inputs are kept."""
         if self._store is None:
             return 0
-        query = "SELECT count(*) FROM kept WHERE kind = ?"
-        row = await self._store.run(lambda connection: connection.execute(query, (self._kind,)).fetchone())
-        return int(row[0])
+        (count,) = await self._store.row("SELECT count(*) FROM kept WHERE kind = ?", self._kind)
+        return int(count)

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..errors import ConfigurationError
 
@@ -59,6 +59,22 @@ VERSIONS: Final = (
         UNIQUE (kind, name)
     );
     """,
+    # 3: what Stripe's webhook has learned.
+    """
+    CREATE TABLE links (
+        name TEXT PRIMARY KEY,
+        telegram_id INTEGER NOT NULL
+    );
+    CREATE TABLE stripe_refunds (
+        position INTEGER PRIMARY KEY AUTOINCREMENT,
+        charge_id TEXT NOT NULL,
+        told_as TEXT NOT NULL,
+        has_id INTEGER NOT NULL,
+        amount_minor INTEGER NOT NULL,
+        refund_id TEXT NOT NULL,
+        UNIQUE (charge_id, told_as)
+    );
+    """,
 )
 """What makes each version's file from the one before: an older file is brought up to date when it is opened."""
 
@@ -82,6 +98,18 @@ class Store:
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what `work` returns; its changes are on the disk then. Raises sqlite3.Error."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._in_transaction, work)
+
+    async def row(self, query: str, *parameters: object) -> Any:
+        """Return the first row of a query, None without any. Raises sqlite3.Error."""
+        return await self.run(lambda connection: connection.execute(query, parameters).fetchone())
+
+    async def rows(self, query: str, *parameters: object) -> list[Any]:
+        """Return all rows of a query. Raises sqlite3.Error."""
+        return await self.run(lambda connection: connection.execute(query, parameters).fetchall())
+
+    async def write(self, statement: str, *rows: tuple[object, ...]) -> None:
+        """Run a statement for each row of parameters. Raises sqlite3.Error."""
+        await self.run(lambda connection: connection.executemany(statement, rows))
 
     async def close(self) -> None:
         """Close the file."""

@@ -32,8 +32,7 @@ class Memory:
         """Return the profile that was published last, None for a user that was never seen. Raises sqlite3.Error."""
         known = self._profiles.get(telegram_id)
         if known is None and self._store is not None:
-            query = "SELECT profile FROM profiles WHERE telegram_id = ?"
-            row = await self._store.run(lambda connection: connection.execute(query, (telegram_id,)).fetchone())
+            row = await self._store.row("SELECT profile FROM profiles WHERE telegram_id = ?", telegram_id)
             if row is not None:
                 known = json.loads(row[0])
                 self.hold(telegram_id, known)
@@ -45,7 +44,7 @@ class Memory:
         if self._store is not None:
             statement = "INSERT OR REPLACE INTO profiles (telegram_id, profile) VALUES (?, ?)"
             row = (telegram_id, json.dumps(profile, ensure_ascii=False))
-            await self._store.run(lambda connection: connection.execute(statement, row))
+            await self._store.write(statement, row)
 
     async def moment(self, update_id: int) -> datetime:
         """Return when this update was seen first: now, or what was remembered. Raises sqlite3.Error."""

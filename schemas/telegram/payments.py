@@ -69,6 +69,12 @@ def subscription(change: Json) -> Iterator[Made]:
             yield SubscriptionPaymentFailed, data
 
 
+def provider_charge_of(update: Json) -> str | None:
+    """Return the provider's own id of a payment through Telegram Payments; its webhook tells that one too."""
+    payment = update.get("message", {}).get("successful_payment")
+    return payment.get("provider_payment_charge_id") or None if payment else None
+
+
 def _charge(payment: Json, options: Options) -> dict[str, Any]:
     currency, amount = payment["currency"], payment["total_amount"]
     return {

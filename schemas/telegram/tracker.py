@@ -14,10 +14,12 @@ from ..errors import BotpulseError
 from ..events import UserProfileChanged, UserRegistered
 from ..publisher import Accepted, Publisher
 from ..publisher.kept import Kept
+from ..publisher.links import THROUGH_TELEGRAM, Links
 from ..rates import NoRate
 from .facts import Fact, date_of, facts_of, person_of, sent_fact, start_payload
 from .memory import Memory, Profile
 from .options import Options
+from .payments import provider_charge_of
 
 Json = Mapping[str, Any]
 
@@ -55,6 +57,7 @@ class Tracker:
         self._publisher = publisher
         self._memory = Memory(publisher.store)
         self._kept = Kept(publisher.store, KEPT_KIND)
+        self._links = Links(publisher.store)
         self._waiting: deque[tuple[Callable[[], Json], bool, asyncio.Future[None]]] = deque()
         self._most = queue_updates
         self._worker: asyncio.Task[None] | None = None
@@ -143,6 +146,9 @@ class Tracker:
             self.counts.kept += 1
             self._failed(f"an update with money is kept until there is a rate: {error}")
             return begun
+        charge = provider_charge_of(content)
+        if person is not None and charge is not None:
+            await self._links.learn([THROUGH_TELEGRAM + charge], person["id"])
         for fact in facts:
             if fact.time is None:
                 fact = fact._replace(time=await self._memory.moment(update_id))

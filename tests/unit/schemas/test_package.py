@@ -24,6 +24,7 @@ OTHERS: dict[str, set[str]] = {
     "probes.py": {"aiohttp", "prometheus_client"},
     "publisher": {"aiokafka"},
     "adapters": {"aiogram", "telegram"},
+    "stripe_webhook": {"starlette", "stripe"},
 }
 """What a part may need that reading and building events does without."""
 
