@@ -13,6 +13,7 @@ from deploy.commands import (
     bench,
     dead_letters,
     demo,
+    explain,
     migrate,
     publish,
     run,
@@ -48,6 +49,7 @@ user.register(app)
 tiers.register(app)
 verify.register(app)
 dead_letters.register(app)
+explain.register(app)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from projections.sources.source import Bounds
 from schemas.errors import ConfigurationError, ServiceStopped
+from schemas.log_reading import accept_any_header_name
 from schemas.records import LogRecord
 
 _REQUEST_MS: Final = 10_000
@@ -29,6 +30,7 @@ class BrokerAddress:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[BrokerSource]:
         """Connect: no group, no committed offsets, no reset. Raises ConfigurationError when no broker answers."""
+        accept_any_header_name()
         try:
             admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers, request_timeout_ms=_REQUEST_MS)
             consumer = AIOKafkaConsumer(

@@ -1,11 +1,13 @@
-"""`botpulse verify`: a clean run verifies clean, also beside the working pipeline; what is falsified is named."""
+"""`botpulse verify` and `explain`: a clean run verifies clean, also beside live work; what is falsified is named."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import asyncpg
@@ -13,9 +15,13 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from projections.sources.broker import BrokerAddress
+from projections.verify.explain import steps_of
+from projections.verify.history import History, Verdict, broker_time
 from projections.verify.partition import Selection
 from projections.verify.rows import KEYS, SHARED
 from projections.verify.run import Outcome, verify
+from schemas.codec import Decoder
+from tests.conftest import TEST_PARTITIONS
 from tests.support import log
 from tests.support.installation import Installation
 
@@ -71,7 +77,7 @@ async def settled(installation: Installation) -> Installation:
         services = [installation.start(name, running) for name in ("streams", "projections")]
         simulating = asyncio.create_task(
             installation.botpulse("simulate", f"--events={EVENTS}", "--users=120", "--seed=11", "--rate=1500",
-                                  "--days=20", f"--faults={FAULTS}")
+                                  "--days=20", f"--faults={FAULTS}", f"--expect={installation.folder / 'books.json'}")
         )  # fmt: skip
         amid = 0
         while not simulating.done():
@@ -85,7 +91,66 @@ async def settled(installation: Installation) -> Installation:
     return installation
 
 
-async def test_what_is_falsified_is_named_with_its_events(settled: Installation) -> None:
+async def test_numbers_are_explained_verified_and_what_is_falsified_is_named(settled: Installation) -> None:
+    """One simulation serves all of it: making it takes longer than the rest."""
+    await _explanations_end_at_the_books_and_the_tables(settled)
+    await _part_of_the_users_and_the_aggregates_of_streams(settled)
+    await _falsified_rows_are_named_with_their_events(settled)
+
+
+async def _explanations_end_at_the_books_and_the_tables(settled: Installation) -> None:
+    books = json.loads((settled.folder / "books.json").read_text())["users"]
+    records: dict[bytes, list[Any]] = defaultdict(list)
+    for record in await log.read_all(settled.stack.bootstrap_servers, settled.topics.events.name):
+        records[record.key].append(record)
+    decoder = Decoder(TEST_PARTITIONS)
+    async with connected(settled) as connection:
+        rows = {row["telegram_id"]: row for row in await connection.fetch("SELECT * FROM botpulse.users")}
+    assert len(books) == len(rows) == 120
+    moved, seen = 0, set()
+    for user, book in books.items():
+        steps = steps_of(records[user.encode()], History(decoder.decode))
+        for earlier, later in pairwise(steps):
+            assert later.before == earlier.after
+        cents = sum(step.after.spent_cents - step.before.spent_cents for step in steps)
+        bought = sum(step.after.purchases - step.before.purchases for step in steps)
+        given = sum(step.after.credits - step.before.credits for step in steps)
+        assert (cents, bought, given) == (book["spent_cents"], book["purchases"], book["credits"]), user
+        row = rows[int(user)]
+        assert (cents, bought, given) == (
+            row["total_spent_cents"], row["purchase_count"], row["message_credits"]
+        )  # fmt: skip
+        changes = [step for step in steps if step.moved_tier]
+        assert (steps[-1].after.tier if steps else "new") == book["tier"] == row["current_tier"]
+        if changes:
+            moved += 1
+            assert row["tier_changed_at"] == broker_time(changes[-1].entry.record.timestamp)
+        for step in steps:
+            seen.add(step.entry.verdict)
+            if step.entry.verdict is not Verdict.COUNTED:
+                assert step.before == step.after
+                assert step.entry.why_not
+    assert moved > 20
+    assert {Verdict.COUNTED, Verdict.DUPLICATE, Verdict.CONFLICT} <= seen
+
+    richest = max(books, key=lambda user: books[user]["spent_cents"])
+    whole = json.loads(await settled.botpulse("explain", richest, "--spend", "--json"))
+    assert whole["agree"]
+    assert whole["stored"] == whole["totals"] == whole["steps"][-1]["after"]
+    assert sum(step["cents"] for step in whole["steps"]) == books[richest]["spent_cents"]
+    middle = whole["steps"][len(whole["steps"]) // 2]
+    earlier_steps = [s for s in whole["steps"] if s["broker_time"] <= middle["broker_time"]]
+    then = json.loads(
+        await settled.botpulse("explain", richest, "--spend", f"--as-of={middle['broker_time']}", "--json")
+    )
+    assert then["steps"] == earlier_steps
+    assert then["totals"]["spent_cents"] == earlier_steps[-1]["after"]["spent_cents"]
+    assert "the tables say the same" in await settled.botpulse("explain", richest)
+    assert "time" in await settled.botpulse("explain", richest, "--as-of=yesterday", status=2)
+    await settled.botpulse("explain", "4503599627370496", status=1)
+
+
+async def _falsified_rows_are_named_with_their_events(settled: Installation) -> None:
     clean = json.loads(await settled.botpulse("verify", "--json", "--workers=2"))
     assert clean["agree"]
     assert (clean["differences"], clean["users"]) == ([], 120)
@@ -130,7 +195,7 @@ async def test_what_is_falsified_is_named_with_its_events(settled: Installation)
     assert "somebody" in await settled.botpulse("verify", "--show-personal", status=1)
 
 
-async def test_part_of_the_users_and_the_aggregates_of_streams(settled: Installation) -> None:
+async def _part_of_the_users_and_the_aggregates_of_streams(settled: Installation) -> None:
     everybody = await settled.value("SELECT array_agg(telegram_id ORDER BY telegram_id) FROM botpulse.users")
     some = [await verified(settled, selection=Selection(share=0.2)) for _ in range(2)]
     assert 0 < some[0].users == some[1].users < len(everybody) / 2
@@ -140,6 +205,9 @@ async def test_part_of_the_users_and_the_aggregates_of_streams(settled: Installa
     (difference,) = (await verified(settled, selection=Selection(user=user))).differences.kept
     assert (difference.table, difference.column) == ("users", "message_credits")
     assert difference.stored == difference.folded + 1
+    told = await settled.botpulse("explain", str(user), "--credits", status=1)
+    assert f"verify --user {user}" in told
+    await settled.value("UPDATE botpulse.users SET message_credits = message_credits - 1 WHERE telegram_id = $1", user)
 
     aggregate = (await log.aggregates(settled.stack.bootstrap_servers, settled.topics))[str(everybody[2])]
     aggregate["spent_cents"] += 7
@@ -148,3 +216,6 @@ async def test_part_of_the_users_and_the_aggregates_of_streams(settled: Installa
         await producer.send_and_wait(settled.topics.user_aggregates.name, value, key)
     (difference,) = (await verified(settled, selection=Selection(user=everybody[2]))).differences.kept
     assert (difference.table, difference.column) == ("user-aggregates", "spent_cents")
+    aggregate["spent_cents"] -= 7
+    async with AIOKafkaProducer(bootstrap_servers=settled.stack.bootstrap_servers, acks="all") as producer:
+        await producer.send_and_wait(settled.topics.user_aggregates.name, json.dumps(aggregate).encode(), key)

@@ -14,7 +14,7 @@ ORDER BY topic, partition;
 
 -- name: refused_events
 -- The events whose rows the database refused, whatever was decided about them since.
-SELECT topic, partition, log_offset FROM refused_events;
+SELECT topic, partition, log_offset FROM botpulse.refused_events;
 
 -- name: digests
 -- How many events are remembered as applied, by partition.

@@ -1,0 +1,122 @@
+"""The events behind a user's numbers: what each contributed, and where it left the total."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final, Literal, NamedTuple
+
+from projections.sources.source import LogAddress
+from projections.sql import query
+from projections.verify.history import Entry, History, Verdict, broker_time
+from projections.verify.money import MONEY
+from projections.verify.rows import kind_of
+from projections.verify.run import snapshot
+from projections.verify.user import tier_now
+from schemas.codec import Decoder
+from schemas.partitioner import partition_of
+from schemas.records import LogRecord
+from schemas.tiers import CURRENT_RULES
+from schemas.topics import Topics
+
+Question = Literal["tier", "spend", "credits"]
+
+_KINDS: Final[dict[Question, frozenset[str]]] = {
+    "tier": MONEY - {"payment.failed", "auto_recharge.triggered"},
+    "spend": MONEY - {"payment.failed", "auto_recharge.triggered"},
+    "credits": frozenset({"credits.granted", "credits.spent"}),
+}
+
+
+class Totals(NamedTuple):
+    """A user's numbers at one point of the log."""
+
+    purchases: int = 0
+    spent_cents: int = 0
+    credits: int = 0
+    tier: str = tier_now(0, 0)
+
+
+class Step(NamedTuple):
+    """One record of the user's, and the totals before and after it."""
+
+    entry: Entry
+    before: Totals
+    after: Totals
+
+    @property
+    def moved_tier(self) -> bool:
+        """Whether this record changed the tier."""
+        return self.before.tier != self.after.tier
+
+
+class Explanation(NamedTuple):
+    """What a question about a user comes to."""
+
+    steps: list[Step]
+    totals: Totals
+    stored: Totals | None
+    """What the tables say at the same position; None for an earlier moment, or where the user has no row."""
+    rules_version: int
+
+
+async def explain(
+    database_url: str,
+    log: LogAddress,
+    topics: Topics,
+    user: int,
+    question: Question,
+    *,
+    as_of: datetime | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Explanation:
+    """Return the user's records that the question is about, in the order of the log.
+
+    The log is read up to where the tables are, in one snapshot with their row; with `as_of` up to that moment by the
+    broker's clock. Reads one partition, the one of the user's key. Raises ConfigurationError where log or database
+    can't be read.
+    """
+    key = b"%d" % user
+    async with snapshot(database_url) as (connection, _), log.open() as source:
+        name = topics.events.name
+        partitions = len(await source.bounds(name))
+        partition = partition_of(key, partitions)
+        checkpoints = await connection.fetch(query("verify", "checkpoints"), [name])
+        end = next((row["next_offset"] for row in checkpoints if row["partition"] == partition), 0)
+        refused = {
+            row["log_offset"]
+            for row in await connection.fetch(query("verify", "refused_events"))
+            if (row["topic"], row["partition"]) == (name, partition)
+        }
+        found = await connection.fetch(query("verify", "users"), [user])
+        records: list[LogRecord] = []
+        done = 0
+        async for _, chunk in source.read(name, {}, {partition: end}):
+            done += len(chunk)
+            progress(done, end)
+            records += [r for r in chunk if r.key == key and (as_of is None or broker_time(r.timestamp) <= as_of)]
+    steps = steps_of(records, History(Decoder(partitions).decode, refused))
+    stored = None
+    if as_of is None and found:
+        row = found[0]
+        columns = ("purchase_count", "total_spent_cents", "message_credits", "current_tier")
+        stored = Totals(*(row[column] for column in columns))
+    totals = steps[-1].after if steps else Totals()
+    return Explanation([s for s in steps if _asked(s.entry, question)], totals, stored, CURRENT_RULES.version)
+
+
+def steps_of(records: Iterable[LogRecord], history: History) -> list[Step]:
+    """Fold a user's records one by one, and note what each did. Pure."""
+    steps, totals = [], Totals()
+    for record in records:
+        entry = history.read(record)
+        before, user = totals, history.user
+        if user is not None:
+            totals = Totals(user.money.purchases, user.money.spent_cents, user.credits, user.tier)
+        steps.append(Step(entry, before, totals))
+    return steps
+
+
+def _asked(entry: Entry, question: Question) -> bool:
+    # Of a record that is no event nobody can say what it was about.
+    return entry.verdict is Verdict.INVALID or (entry.event is not None and kind_of(entry.event) in _KINDS[question])
