@@ -38,6 +38,8 @@ HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 
 _APPLIED_PREFIX = b'{"v":1,"applied":'
+NO_MONEY = b'"purchases":0,"spent_cents":0,"refunds":0,'
+"""What an encoded aggregate contains that no ledger entry stands behind, and only then."""
 _RECENT_CHARACTERS = RECENT_EVENTS * DIGEST_CHARACTERS
 
 MESSAGES, PURCHASES, SPEND_CENTS, CREDITS_SPENT, UNLOCKS = range(1, 6)

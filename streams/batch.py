@@ -40,6 +40,8 @@ class Outcome:
     moves: Counter[tuple[str, str]] = field(default_factory=Counter)
     folded: int = 0
     repeated: int = 0
+    applied: int = -1
+    """The greatest offset that an aggregate has applied."""
 
 
 def fold_batch(records: Sequence[LogRecord], decoder: Decoder, state: PartitionState) -> Outcome:
@@ -62,6 +64,7 @@ def fold_batch(records: Sequence[LogRecord], decoder: Decoder, state: PartitionS
             if record.offset <= fold.user.applied:
                 outcome.repeated += 1
                 continue
+            outcome.applied = record.offset
             decision = fold.apply(event, record.offset, record.timestamp)
         except InvalidEvent as refusal:
             outcome.letters.append(OutgoingRecord(*dead_letters.letter(record, refusal.reason, refusal.detail, STAGE)))

@@ -1,4 +1,7 @@
-"""Named points at which a fault test kills this process: BOTPULSE_CRASH_POINT=<name>[:<nth time>].
+"""Named points at which a fault test kills or freezes this process.
+
+    BOTPULSE_CRASH_POINT=<name>[:<nth time>]     as by kill -9
+    BOTPULSE_FREEZE_POINT=<name>[:<nth time>]    as by kill -STOP, until somebody sends SIGCONT
 
 The names are the moments right after a step of a batch: `folded` (nothing sent yet), `sent` (letters, tier changes
 and ledger entries acknowledged), `changelog` (aggregates acknowledged), `stored` (local state updated), `acked`.
@@ -9,15 +12,24 @@ from __future__ import annotations
 import os
 import signal
 
-_name, _, _nth = os.environ.get("BOTPULSE_CRASH_POINT", "").partition(":")
-_left = int(_nth or 1)
+
+class _Point:
+    def __init__(self, setting: str, action: signal.Signals) -> None:
+        self.name, _, nth = os.environ.get(setting, "").partition(":")
+        self.left = int(nth or 1)
+        self.action = action
+
+
+_points = [
+    _Point("BOTPULSE_CRASH_POINT", signal.SIGKILL),
+    _Point("BOTPULSE_FREEZE_POINT", signal.SIGSTOP),
+]
 
 
 def reached(name: str) -> None:
-    """Die here, as by kill -9, if this is the point and the time that was asked for."""
-    global _left
-    if name != _name:
-        return
-    _left -= 1
-    if _left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+    """Die or freeze here if this is the point and the time that was asked for."""
+    for point in _points:
+        if point.name == name:
+            point.left -= 1
+            if point.left == 0:
+                os.kill(os.getpid(), point.action)

@@ -14,10 +14,12 @@ from collections.abc import Callable
 from faust.types import Message
 
 from schemas.codec import Decoder
+from schemas.errors import ConfigurationError
 from schemas.topics import Topics
 
 from . import crash_points
 from .batch import Outcome, fold_batch
+from .belonging import REPAIR, Note
 from .liveness import Liveness
 from .metrics import Metrics
 from .restore import Restorer
@@ -47,6 +49,7 @@ class Lane:
         self.partition = partition
         self.state = PartitionState()
         self.ready = False
+        self._ends: dict[str, int] = {}
         self._busy = False
         self._topics = topics
         self._decoder = decoder
@@ -65,6 +68,14 @@ class Lane:
     def idle(self) -> bool:
         """Whether nothing is queued or under way."""
         return not self._busy and self._work.empty()
+
+    @property
+    def note(self) -> Note:
+        """How far the changelogs have come; what is committed from now on was made durable before."""
+        aggregates, ledger = (
+            self._ends.get(t.name, 0) for t in (self._topics.user_aggregates, self._topics.user_ledger)
+        )
+        return Note(self.state.greatest_applied, aggregates, ledger)
 
     async def run(self, request: RulesRequest | None) -> None:
         """Bring the state up to date, then work until cancelled; `request` comes before anything queued."""
@@ -85,6 +96,7 @@ class Lane:
     async def _restore(self) -> None:
         restored = await self._restorer.restore(self.state)
         self._metrics.restored(self.partition, restored)
+        self._ends = self._restorer.ends
         users, entries = self.state.outdated()
         await self._write(self._topics.user_ledger.name, entries)
         await self._write(self._topics.user_aggregates.name, users)
@@ -116,7 +128,7 @@ class Lane:
         with self._metrics.step("changelog"):
             await self._write(self._topics.user_aggregates.name, users)
         crash_points.reached("changelog")
-        self.state.stored(users, entries)
+        self.state.stored(users, entries, outcome.applied)
 
     async def _send(self, outcome: Outcome, entries: list[tuple[bytes, bytes]]) -> None:
         self._liveness.check()
@@ -129,4 +141,15 @@ class Lane:
     async def _write(self, topic: str, values: list[tuple[bytes, bytes]]) -> None:
         if values:
             self._liveness.check()
-            await self._producer.write(topic, self.partition, (OutgoingRecord(*value) for value in values))
+            end = await self._producer.write(topic, self.partition, (OutgoingRecord(*value) for value in values))
+            if end is not None:
+                self._check_grows(topic, end)
+
+    def _check_grows(self, topic: str, end: int) -> None:
+        known = self._ends.get(topic, 0)
+        if end <= known:
+            raise ConfigurationError(
+                f"{topic}/{self.partition} ended at {known} and now at {end}: it was made anew while this worker was "
+                f"at work. {REPAIR}"
+            )
+        self._ends[topic] = end

@@ -7,9 +7,12 @@ from collections.abc import Callable
 import aiokafka
 from aiokafka import TopicPartition
 
+from schemas.codec import Decoder
 from schemas.errors import ConfigurationError
 from schemas.topics import Topics
 
+from . import belonging
+from .belonging import REPAIR, Committed
 from .state import PartitionState
 
 MAX_FETCH_BYTES = 4 * 1024 * 1024
@@ -22,19 +25,28 @@ class Restorer:
     that owned the partition in between.
     """
 
-    def __init__(self, bootstrap_servers: str, topics: Topics, partition: int) -> None:
+    def __init__(self, bootstrap_servers: str, topics: Topics, partition: int, decoder: Decoder) -> None:
         self._bootstrap_servers = bootstrap_servers
+        self._group = topics.streams_group
+        self._decoder = decoder
         self._source = TopicPartition(topics.events.name, partition)
         self._users = TopicPartition(topics.user_aggregates.name, partition)
         self._entries = TopicPartition(topics.user_ledger.name, partition)
         self._read_up_to: dict[TopicPartition, int] = {}
 
+    @property
+    def ends(self) -> dict[str, int]:
+        """By topic, where the changelogs ended when they were read."""
+        return {tp.topic: end for tp, end in self._read_up_to.items()}
+
     async def restore(self, state: PartitionState, progress: Callable[[int], None] = lambda _: None) -> int:
         """Bring `state` up to the changelog's end; returns how many records were read.
 
-        Raises ConfigurationError when the state has applied offsets that the event log does not reach: then the
-        topics don't belong together.
+        Raises ConfigurationError when log, committed offset and changelogs don't belong together: the state lacks what
+        was committed, or has applied what the log does not reach.
         """
+        # Read before the changelogs: what a commit covers was on them before it.
+        done = await belonging.committed(self._bootstrap_servers, self._group, self._source)
         consumer = aiokafka.AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap_servers,
             enable_auto_commit=False,
@@ -47,6 +59,9 @@ class Restorer:
             consumer.assign(changelogs)
             beginnings = await consumer.beginning_offsets(changelogs)
             ends = await consumer.end_offsets([*changelogs, self._source])
+            belonging.check_ends(
+                done, self._group, {tp.topic: ends[tp] for tp in changelogs}, ends[self._source], self._source
+            )
             for tp in changelogs:
                 consumer.seek(tp, max(self._read_up_to.get(tp, 0), beginnings[tp]))
             count = 0
@@ -61,11 +76,25 @@ class Restorer:
                 self._read_up_to[tp] = ends[tp]
         finally:
             await consumer.stop()
-        if state.greatest_applied >= ends[self._source]:
-            raise ConfigurationError(
-                f"{self._users.topic}/{self._users.partition} has applied offset {state.greatest_applied} of "
-                f"{self._source.topic}, which ends at {ends[self._source]}: these topics don't belong together "
-                "(was one recreated or restored?). Restore both, or delete the changelog topics and let streams "
-                "fold the log again"
-            )
+        await self._check(state, done, ends[self._source])
         return count
+
+    async def _check(self, state: PartitionState, done: Committed, source_end: int) -> None:
+        users, source, applied = self._users, self._source, state.greatest_applied
+        if applied >= source_end:
+            raise ConfigurationError(
+                f"{users.topic}/{users.partition} has applied offset {applied} of {source.topic}, which ends at "
+                f"{source_end}: these topics don't belong together (was one recreated or restored?). {REPAIR}"
+            )
+
+        async def first_missing() -> int | None:
+            return await belonging.first_event_of_a_user(
+                self._bootstrap_servers, source, applied + 1, done.offset, self._decoder
+            )
+
+        await belonging.check_applied(done, self._group, applied, source, users.topic, first_missing)
+        if state.lacks_its_ledger:
+            raise ConfigurationError(
+                f"{self._entries.topic}/{source.partition} is empty, and {users.topic} knows of purchases or refunds: "
+                f"it was lost or made anew. {REPAIR}"
+            )

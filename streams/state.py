@@ -32,6 +32,12 @@ class PartitionState:
     def __len__(self) -> int:
         return len(self._users)
 
+    @property
+    def lacks_its_ledger(self) -> bool:
+        """Whether an aggregate counts purchases or refunds although there is no ledger entry at all."""
+        without = aggregate.NO_MONEY
+        return not self._entries and any(without not in value for value in self._users.values())
+
     # -- reading the changelog back
 
     def merge_user(self, key: bytes, value: bytes) -> None:
@@ -110,8 +116,10 @@ class PartitionState:
         entries = [(key, self._decoded_entries[key].encode()) for key in self._touched_entries]
         return users, entries
 
-    def stored(self, users: list[tuple[bytes, bytes]], entries: list[tuple[bytes, bytes]]) -> None:
-        """The changes are acknowledged: keep them as bytes, and of the decoded ones only a bounded number."""
+    def stored(self, users: list[tuple[bytes, bytes]], entries: list[tuple[bytes, bytes]], applied: int = -1) -> None:
+        """The changes, up to offset `applied`, are acknowledged: keep them as bytes, and of the decoded ones only a
+        bounded number."""
+        self.greatest_applied = max(self.greatest_applied, applied)
         self._users.update(users)
         self._entries.update(entries)
         self._touched_users.clear()

@@ -87,6 +87,7 @@ class Worker:
     async def start(self) -> None:
         """Join the group and begin; returns when the first assignment is there."""
         await self._rules.start()
+        self._consumer.note_of = self._note_of
         self._side_tasks = [self._watch(asyncio.ensure_future(run())) for run in (self._liveness.beat, self._rules.run)]
         await self.app.start()
 
@@ -168,12 +169,16 @@ class Worker:
             topics=self._topics,
             decoder=self._decoder,
             producer=producer,
-            restorer=Restorer(self._settings.bootstrap_servers, self._topics, partition),
+            restorer=Restorer(self._settings.bootstrap_servers, self._topics, partition, self._decoder),
             liveness=self._liveness,
             metrics=self._metrics,
             acknowledge=self._acknowledge,
         )
         return lane
+
+    def _note_of(self, place: TP) -> str:
+        lane = self._lanes.get(place.partition)
+        return "" if lane is None else lane.note.encode()
 
     def _acknowledge(self, message: Message) -> None:
         self._consumer.ack(message)

@@ -9,11 +9,13 @@ rebalancing, flow control, agents, start and stop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import aiokafka
+from aiokafka import OffsetAndMetadata
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 from mode import Service
@@ -84,6 +86,28 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             if records and self._position(tp) == fetched.after[tp]:
                 self._ensure_consumer().seek(aiokafka.TopicPartition(*tp), records[0].offset)
 
+    async def commit_noted(self, offsets: Mapping[TP, int], notes: Mapping[TP, str]) -> bool:
+        """Commit offsets, each with a text that the broker keeps beside it; False when a rebalance came before."""
+        committed: bool = await self.call_thread(self._commit_noted, offsets, notes)
+        return committed
+
+    async def _commit_noted(self, offsets: Mapping[TP, int], notes: Mapping[TP, str]) -> bool:
+        owned = self.assignment()
+        noted = {
+            aiokafka.TopicPartition(*tp): OffsetAndMetadata(offset, notes[tp])
+            for tp, offset in offsets.items()
+            if tp in owned
+        }
+        try:
+            await self._ensure_consumer().commit(noted)
+        except CommitFailedError:
+            return False  # the partitions are another member's by now, or about to be
+        except (KafkaError, IllegalStateError) as error:
+            failed = ServiceStopped(f"offsets could not be committed ({type(error).__name__}); a restart carries on")
+            await self.crash(failed)
+            return False
+        return True
+
     def _position(self, tp: TP) -> int | None:
         assignment = self.current_assignment
         state = None if assignment is None else assignment._tp_state.get(tp)  # type: ignore[attr-defined]
@@ -128,6 +152,8 @@ class BatchConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self.seeks = 0
         """How often the positions were set back to the committed offsets."""
+        self.note_of: Callable[[TP], str] = lambda _: ""
+        """What to remember beside a partition's committed offset; asked when it is committed."""
         self._positions: dict[TP, Positions] = {}
         self._next: dict[TP, int | None] = {}
         """Where the last fetch has left each partition; all up to there was handed on."""
@@ -253,7 +279,8 @@ class BatchConsumer(driver.Consumer):
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
         owned = self.assignment()
         committable = {tp: offset for tp, offset in offsets.items() if tp in owned}
-        if not committable or not await self._commit(committable):
+        notes = {tp: self.note_of(tp) for tp in committable}
+        if not committable or not await self._thread.commit_noted(committable, notes):
             return False
         self._committed_offset.update(committable)
         return True

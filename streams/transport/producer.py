@@ -40,7 +40,8 @@ class BatchProducer(driver.Producer):
     async def write(self, topic: str, partition: int, records: Iterable[OutgoingRecord]) -> int | None:
         """Write records to one partition in order and wait until the broker has acknowledged all of them.
 
-        Returns the offset after the last record written, None where there was none. Raises ServiceStopped, naming
+        Returns the offset after the last record written, None where there was none (or, after the broker's answer was
+        lost, it does not say). Raises ServiceStopped, naming
         topic and partition, when the broker refuses a record or does not answer within ACKNOWLEDGEMENT_SECONDS.
         """
         try:
@@ -81,5 +82,5 @@ class BatchProducer(driver.Producer):
         next_offset = None
         for future, count in pending:
             metadata = await future
-            next_offset = metadata.offset + count
+            next_offset = metadata.offset + count if metadata.offset >= 0 else None
         return next_offset

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -15,9 +14,9 @@ from typing import Any
 from deploy.local import StackInfo
 from schemas.topics import Topics
 from tests.support import log
+from tests.support.code import copied
 from tests.support.services import eventually, service
 
-ROOT = Path(__file__).parents[2]
 USERS = 30
 
 
@@ -39,8 +38,7 @@ def payments(number: int, users: range) -> list[dict[str, Any]]:
 
 def with_second_version(folder: Path) -> Path:
     """A copy of the packages whose rules have a version 2: regular from two purchases on."""
-    for package in ("schemas", "streams", "projections", "deploy"):
-        shutil.copytree(ROOT / package, folder / package)
+    copied(folder)
     path = folder / "schemas" / "tier_rules.json"
     rules = json.loads(path.read_text())
     tiers = [dict(tier) for tier in rules[-1]["tiers"]]

@@ -61,11 +61,19 @@ async def read_all(bootstrap_servers: str, topic: str) -> list[Any]:
 
 async def committed(bootstrap_servers: str, group: str) -> dict[TopicPartition, int]:
     """The group's committed offsets."""
+    return {tp: meta.offset for tp, meta in (await _committed(bootstrap_servers, group)).items()}
+
+
+async def notes(bootstrap_servers: str, group: str) -> dict[TopicPartition, str]:
+    """The text beside each committed offset."""
+    return {tp: meta.metadata for tp, meta in (await _committed(bootstrap_servers, group)).items()}
+
+
+async def _committed(bootstrap_servers: str, group: str) -> dict[TopicPartition, Any]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:
-        offsets = await admin.list_consumer_group_offsets(group)
-        return {tp: meta.offset for tp, meta in offsets.items()}
+        return dict(await admin.list_consumer_group_offsets(group))
     except GroupCoordinatorNotAvailableError:
         return {}  # the broker makes its topic of offsets when the first group asks for it
     finally:
@@ -88,6 +96,11 @@ async def aggregates(bootstrap_servers: str, topics: Topics) -> dict[str, dict[s
         if known is None or value["applied"] >= known["applied"]:
             newest[record.key.decode()] = value
     return newest
+
+
+def applied(record: Any) -> int:
+    """The offset that an aggregate has applied."""
+    return int(json.loads(record.value)["applied"])
 
 
 def header(record: Any, name: str) -> bytes | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.kafka import create_topics
-from schemas.topics import Topics
+from schemas.topics import Topic, Topics
 
 
 async def create(bootstrap_servers: str, topics: Topics, partitions: int) -> None:
@@ -22,3 +24,17 @@ async def delete(bootstrap_servers: str, topics: Topics) -> None:
         await admin.delete_topics(names)
     finally:
         await admin.close()
+
+
+async def recreate(bootstrap_servers: str, topics: Topics, topic: Topic) -> None:
+    """Delete one topic and create it again, empty."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        partitions = len((await admin.describe_topics([topic.name]))[0]["partitions"])
+        await admin.delete_topics([topic.name])
+        while topic.name in await admin.list_topics():  # noqa: ASYNC110  # a broker sets no event
+            await asyncio.sleep(0.05)
+    finally:
+        await admin.close()
+    await create_topics(bootstrap_servers, topics, partitions)
