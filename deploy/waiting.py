@@ -73,11 +73,11 @@ class Waiter:
         """Where a read from there up to the end gave no record."""
         self.progress = Progress()
 
-    async def run(self, places: list[TopicPartition], changes: list[TopicPartition]) -> None:
-        """Streams first, then what it has decided, then the projections. Raises NotAppliedError."""
-        self._reader.assign([*places, *changes])
-        self._reader.pause(*places, *changes)
-        begins = await self._reader.beginning_offsets([*places, *changes])
+    async def run(self, places: list[TopicPartition], decided: list[TopicPartition]) -> None:
+        """Streams first, then what it has decided and refused, then the projections. Raises NotAppliedError."""
+        self._reader.assign([*places, *decided])
+        self._reader.pause(*places, *decided)
+        begins = await self._reader.beginning_offsets([*places, *decided])
         ends: Ends = await self._reader.end_offsets(places)
         events = sum(ends[place] - begins[place] for place in places)
         self.progress.total = 2 * events
@@ -89,7 +89,7 @@ class Waiter:
                 max(0, ends[place] - applied.get(place, begins[place])) for place in places
             )
             await self._pause()
-        ends |= await self._reader.end_offsets(changes)
+        ends |= await self._reader.end_offsets(decided)
         while await self._step("projections", await self._projections_positions(), begins, ends):
             await self._pause()
 
@@ -142,7 +142,7 @@ class Waiter:
         return {place: found.offset for place, found in committed.items() if found.offset >= 0}
 
     async def _projections_positions(self) -> dict[TopicPartition, int]:
-        names = [self._topics.events.name, self._topics.tier_changes.name]
+        names = [self._topics.events.name, self._topics.tier_changes.name, self._topics.dead_letters.name]
         rows = await self._connection.fetch(sql.query("tools", "positions"), names)
         return {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 
@@ -162,7 +162,8 @@ async def wait_applied(
     timeout_seconds: float,
     report: Callable[[Progress], Any] = lambda _: None,
 ) -> Progress:
-    """Return when all that was on the log at the call is applied by streams and projections, tier changes included.
+    """Return when all that was on the log at the call is applied by streams and projections, tier changes and dead
+    letters included.
 
     `report` is called about ten times a second. Raises NotAppliedError when that takes longer than `timeout_seconds`,
     ConfigurationError when Kafka or Postgres can't be used.
@@ -172,14 +173,15 @@ async def wait_applied(
         consumer(bootstrap_servers, isolation_level="read_committed", auto_offset_reset="earliest") as reader,
         database(database_url) as connection,
     ):
-        counts = await partition_counts(admin_client, [topics.events.name, topics.tier_changes.name])
+        read = (topics.events, topics.tier_changes, topics.dead_letters)
+        counts = await partition_counts(admin_client, [topic.name for topic in read])
         places = []
-        for topic in (topics.events, topics.tier_changes):
+        for topic in read:
             if topic.name not in counts:
                 raise missing(topic, bootstrap_servers)
             places.append([TopicPartition(topic.name, number) for number in range(counts[topic.name])])
         waiter = Waiter(topics, admin_client, reader, connection, report, timeout_seconds)
-        await waiter.run(*places)
+        await waiter.run(places[0], [place for of_topic in places[1:] for place in of_topic])
         return waiter.progress
 
 

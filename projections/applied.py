@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from projections import sql
-from projections.batch import Arrival
+from projections.batch import Arrival, DeadLetter
 from projections.checkpoints import DIGEST_BYTES
 from schemas.codec import event_identity
 
@@ -78,6 +78,7 @@ def mark(arrivals: Iterable[Arrival]) -> list[Mark]:
     marks: list[Mark] = []
     hours: dict[tuple[int, int], Hour] = {}
     for event, _, partition, _, _ in arrivals:
+        assert not isinstance(event, DeadLetter), "letters have an identity of their own"
         source, event_id, time = event_identity(event)
         since = time - _EPOCH
         seconds = since.days * 86_400 + since.seconds

@@ -11,10 +11,21 @@ import asyncpg
 from schemas.events import Event, TierChanged
 
 
-class Arrival(NamedTuple):
-    """A valid event, seen for the first time, with its place in the log."""
+class DeadLetter(NamedTuple):
+    """A letter on the topic of dead letters: the place of the record that was refused, by which stage, and why."""
 
-    event: Event | TierChanged
+    topic: str
+    partition: int
+    offset: int
+    stage: str
+    reason: str
+    detail: str
+
+
+class Arrival(NamedTuple):
+    """A valid event seen for the first time, a tier change or a letter, with its place in the log."""
+
+    event: Event | TierChanged | DeadLetter
     topic: str
     partition: int
     offset: int

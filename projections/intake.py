@@ -18,8 +18,9 @@ from typing import Final
 import asyncpg
 
 from projections.applied import AppliedEvents, Mark, mark
-from projections.batch import Arrival
+from projections.batch import Arrival, DeadLetter
 from projections.checkpoints import Lease, Move, Place
+from projections.letter_decoder import decode_letter
 from schemas.codec import Decoder, TierChangeDecoder
 from schemas.errors import InvalidEvent, ServiceStopped
 from schemas.events import BotEvent, TierChanged
@@ -34,7 +35,7 @@ _LATEST = datetime.max.replace(tzinfo=UTC)
 
 _ORIGINAL = re.compile(rb"(?P<topic>[A-Za-z0-9._-]+)/(?P<partition>[0-9]{1,9})/(?P<offset>[0-9]{1,18})")
 
-Decode = Callable[[LogRecord], BotEvent | TierChanged]
+Decode = Callable[[LogRecord], BotEvent | TierChanged | DeadLetter]
 
 
 @dataclass(slots=True)
@@ -50,7 +51,7 @@ class Decoded:
     marks: list[Mark] = field(default_factory=list)
     """One for each of `events`."""
     others: list[Arrival] = field(default_factory=list)
-    """Tier changes, whose table holds each id once."""
+    """Tier changes and dead letters, whose tables hold each identity once."""
     refused: Counter[Place] = field(default_factory=Counter)
     invalid: Counter[str] = field(default_factory=Counter)
     """Records that the contract refuses, by reason; `refused` counts them by partition."""
@@ -86,8 +87,8 @@ class Batch:
 
     arrivals: list[Arrival]
     marks: list[Mark]
-    """What to remember of the events, which are the first of `arrivals`; tier changes, whose table holds each id once,
-    come after them and have none."""
+    """What to remember of the events, which are the first of `arrivals`; tier changes and dead letters, of whose
+    tables each holds an identity once, come after them and have none."""
     moves: list[Move]
     records: Mapping[Place, Sequence[LogRecord]]
     """The records as fetched, for the letter of one that the database refuses."""
@@ -95,6 +96,8 @@ class Batch:
     """Records that the contract refuses, by reason."""
     redriven: list[tuple[Place, int]] = field(default_factory=list)
     """Places of refused originals whose copies are among the arrivals."""
+    letters: int = 0
+    """How many of the arrivals are dead letters, which are no events."""
 
     def record_of(self, arrival: Arrival) -> LogRecord:
         """Return the record that an arrival was decoded from."""
@@ -103,7 +106,7 @@ class Batch:
 
 
 class Intake:
-    """Decodes both topics by the one rule of `schemas`."""
+    """Decodes events and tier changes by the one rule of `schemas`, and dead letters by their headers."""
 
     def __init__(self, topics: Topics, partition_counts: Mapping[str, int], applied: AppliedEvents) -> None:
         self._events_topic = topics.events.name
@@ -111,6 +114,7 @@ class Intake:
         self._decoders: dict[str, Decode] = {
             topics.events.name: Decoder(partition_counts[topics.events.name]).decode,
             topics.tier_changes.name: TierChangeDecoder(partition_counts[topics.tier_changes.name]).decode,
+            topics.dead_letters.name: decode_letter,
         }
 
     async def decode(self, fetched: Mapping[Place, Sequence[LogRecord]]) -> Decoded:
@@ -159,9 +163,10 @@ class Intake:
             )
             for place, position in decoded.positions.items()
         ]
-        return Batch(
-            arrivals, sifted.marks, moves, decoded.records, decoded.invalid, _redriven(decoded.records, arrivals)
-        )
+        # A letter carries its record's headers, that of a redrive too: only an event is a copy.
+        redriven = _redriven(decoded.records, sifted.arrivals)
+        letters = sum(isinstance(arrival.event, DeadLetter) for arrival in decoded.others)
+        return Batch(arrivals, sifted.marks, moves, decoded.records, decoded.invalid, redriven, letters)
 
 
 def decode(records: Sequence[LogRecord], place: Place, decoder: Decode) -> tuple[list[Arrival], Counter[str]]:

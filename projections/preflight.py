@@ -60,8 +60,7 @@ async def count_partitions(settings: Settings) -> dict[str, int]:
     and then goes away for longer than a restart takes.
     """
     topics = settings.topics
-    read = [topics.events.name, topics.tier_changes.name]
-    wanted = [*read, topics.dead_letters.name]
+    wanted = [topics.events.name, topics.tier_changes.name, topics.dead_letters.name]
     described = await _describe(settings.bootstrap_servers, wanted)
     counts = {name: len(described[name]["partitions"]) if name in described else 0 for name in wanted}
     missing = [name for name in wanted if not counts[name]]
@@ -70,7 +69,7 @@ async def count_partitions(settings: Settings) -> dict[str, int]:
             f"KAFKA_BOOTSTRAP_SERVERS: Kafka at {settings.bootstrap_servers} has no topic {', '.join(missing)}; run "
             "`botpulse topics apply`, or correct KAFKA_BOOTSTRAP_SERVERS or BOTPULSE_TOPIC_PREFIX"
         )
-    return {name: counts[name] for name in read}
+    return counts
 
 
 async def _describe(bootstrap_servers: str, names: list[str]) -> dict[str, Any]:

@@ -13,9 +13,20 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from projections.batch import Applied, Arrival
-from projections.folds import content, daily_metrics, messages, tier_history, user_days, user_sessions, users
+from projections.folds import (
+    content,
+    daily_metrics,
+    dead_letters,
+    hourly_metrics,
+    messages,
+    tier_history,
+    user_days,
+    user_sessions,
+    users,
+)
 from projections.folds.actions import Actions
 from projections.folds.day_figures import DayFigures
+from projections.folds.hour_figures import HourFigures
 from projections.folds.journal import Journal
 from projections.folds.work import Work, columns
 from projections.ledger import store as payments
@@ -43,12 +54,14 @@ PROJECTIONS: Final = (
     Projection("user_sessions", ("user_sessions",), user_sessions.apply),
     Projection("user_days", ("user_days",), user_days.apply),
     Projection("tier_history", ("tier_history",), tier_history.apply),
+    Projection("dead_letters", ("dead_letters",), dead_letters.apply),
     Projection("messages", ("user_message_counts", "message_patterns"), messages.apply),
     Projection("content", ("content_items", "content_buyers"), content.apply),
+    Projection("hourly_metrics", ("hourly_metrics",), hourly_metrics.apply),
     Projection("daily_metrics", ("daily_metrics",), daily_metrics.apply),
 )
 """Users first, for the foreign keys; sessions before days, whose old actions they may read; what writers of several
-partitions share (patterns, content, days' figures) last, so that they wait for each other for as short as possible."""
+partitions share (patterns, content, figures) last, so that they wait for each other for as short as possible."""
 
 
 async def apply(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Applied:
@@ -58,10 +71,10 @@ async def apply(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> 
     asyncpg's errors as they are.
     """
     journal = Journal(arrivals)
-    days = DayFigures()
-    ledger = Ledger(await payments.load(connection, journal), days)
+    days, hours = DayFigures(), HourFigures()
+    ledger = Ledger(await payments.load(connection, journal), days, hours)
     ledger.fold(journal)
-    work = Work(journal, ledger, Actions(journal, ledger), days)
+    work = Work(journal, ledger, Actions(journal, ledger), days, hours)
     for projection in PROJECTIONS:
         await projection.apply(connection, work)
     return Applied(conflicts=ledger.conflicts)

@@ -81,7 +81,7 @@ class Runner:
         self._membership = Membership(
             settings.bootstrap_servers,
             topics.projections_group,
-            [topics.events.name, topics.tier_changes.name],
+            [topics.events.name, topics.tier_changes.name, topics.dead_letters.name],
             instance_id=instance_id,
             session_timeout_seconds=settings.session_timeout_seconds,
         )
@@ -265,7 +265,7 @@ class Runner:
         self._in_hand = None
         self._membership.hint({move.place: move.next_offset for move in batch.moves})
         outcomes = {
-            "applied": len(batch.arrivals) if written is None else written.applied,
+            "applied": (len(batch.arrivals) if written is None else written.applied) - batch.letters,
             "duplicate": sum(move.duplicates for move in batch.moves),
             "invalid": batch.invalid.total(),
             "conflict": 0 if written is None else written.conflicts,

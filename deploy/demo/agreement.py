@@ -12,7 +12,7 @@ import asyncpg
 import orjson
 
 from deploy.reading import read_all
-from deploy.simulate.books_days import COLUMNS
+from deploy.simulate.books_days import COLUMNS, HOURLY
 from projections import sql
 from schemas.topics import Topics
 
@@ -47,6 +47,7 @@ SECTIONS: Final = (
             "unique_buyers", "revenue_cents",
         ),
     ),
+    Section("hours", "hourly_metrics", ("hour",), HOURLY),
     Section("patterns", "message_patterns", ("weekday", "hour", "kind"), ("messages",)),
     Section(
         "preferences",
@@ -107,6 +108,7 @@ async def check(
     days = await connection.fetch(sql.query("tools", "days"))
     found = {row["date"].isoformat(): _numbers(row, COLUMNS) for row in days}
     agreement.differences += compare("table daily_metrics", report["days"], found, dict.fromkeys(COLUMNS, 0))
+    agreement.differences += compare_letters(report["counts"], await _letters_in_table(connection), "dead_letters")
     for section in SECTIONS:
         agreement.rows[section.table] = len(report[section.name])
         agreement.differences += await compare_section(section, report, connection)
@@ -129,6 +131,24 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return float(value) if isinstance(value, Decimal) else value
+
+
+def compare_letters(counts: Mapping[str, Any], letters: Mapping[str, int], place: str) -> list[Difference]:
+    """Whether every refused and conflicting record, and no other, has a dead letter; `letters` counts by reason."""
+    expected = dict(counts["refused_by_reason"])
+    if counts["conflicts"]:
+        expected["conflict"] = counts["conflicts"]
+    return compare(
+        place,
+        {reason: {"records": count} for reason, count in expected.items()},
+        {reason: {"records": count} for reason, count in letters.items()},
+        {"records": 0},
+    )
+
+
+async def _letters_in_table(connection: asyncpg.Connection) -> dict[str, int]:
+    rows = await connection.fetch(sql.query("tools", "letters_by_reason"))
+    return {row["reason"]: row["records"] for row in rows}
 
 
 async def newest_aggregates(bootstrap_servers: str, topics: Topics) -> dict[str, Figures]:

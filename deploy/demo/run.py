@@ -13,7 +13,7 @@ from typing import Any
 
 from deploy.console import Bar, Interrupts, bar, say
 from deploy.database import database
-from deploy.demo.agreement import Agreement, Difference, check, compare
+from deploy.demo.agreement import Agreement, check, compare_letters
 from deploy.demo.dashboards import Rows, fetch, letters_by_reason
 from deploy.demo.services import Services
 from deploy.kafka import create_topics
@@ -104,7 +104,7 @@ class Demo:
                 agreement = await check(report, connection, servers, topics)
                 dashboards = await fetch(connection)
             letters = await letters_by_reason(servers, topics)
-            agreement.differences += _letters_that_differ(report["counts"], letters)
+            agreement.differences += compare_letters(report["counts"], letters, "topic of dead letters")
         return Result(plan, published, report["counts"], agreement, dashboards, letters)
 
     @contextmanager
@@ -113,19 +113,6 @@ class Demo:
         yield
         seconds = self._seconds[done] = round(time.monotonic() - before, 1)
         say(f"  {seconds:5.1f} s  {done}")
-
-
-def _letters_that_differ(counts: Mapping[str, Any], letters: Mapping[str, int]) -> list[Difference]:
-    """Whether every refused and conflicting record, and no other, has become a dead letter."""
-    expected = dict(counts["refused_by_reason"])
-    if counts["conflicts"]:
-        expected["conflict"] = counts["conflicts"]
-    return compare(
-        "topic of dead letters",
-        {reason: {"records": count} for reason, count in expected.items()},
-        {reason: {"records": count} for reason, count in letters.items()},
-        {"records": 0},
-    )
 
 
 class _StackProgress:

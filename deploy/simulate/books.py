@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from deploy.simulate.books_content import Catalogue
-from deploy.simulate.books_days import days_of
+from deploy.simulate.books_days import days_of, hour_text, hours_of
 from deploy.simulate.books_messages import Mailbag
 from deploy.simulate.books_money import Money
 from deploy.simulate.books_sessions import Act, sessions_of
@@ -25,6 +25,8 @@ from deploy.simulate.generator import Emission
 # The rules are data, the newest version counts; only how they are applied is ours.
 _RULES = json.loads(resources.files("schemas").joinpath("tier_rules.json").read_text("utf-8"))
 _TIERS = max(_RULES, key=lambda rules: int(rules["version"]))["tiers"]
+
+_BY_HOUR = {"message.received": "messages", "message.sent": "messages_sent", "admin.action_taken": "admin_actions"}
 
 
 def tier_for(purchases: int, spent_cents: int) -> str:
@@ -56,6 +58,7 @@ class Books:
         self._referrals: dict[str, tuple[datetime, str]] = {}
         self._blocked: dict[str, tuple[datetime, bool]] = {}
         self._daily: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self._hourly: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
 
     def add(self, emission: Emission) -> None:
         """One record of the log."""
@@ -89,6 +92,10 @@ class Books:
         if verdict == "copy":
             self.counts["copies"] += 1
         self.counts["events"] += 1
+        hour = self._hourly[hour_text(at)]
+        hour["events"] += 1
+        if kind in _BY_HOUR:
+            hour[_BY_HOUR[kind]] += 1
         family, _, fact = kind.partition(".")
         if family == "content":
             self.catalogue.take(fact, subject, at, data)
@@ -168,6 +175,7 @@ class Books:
             "counts": {**self.counts, "refused_by_reason": dict(sorted(self.refused_by_reason.items()))},
             "users": self.users(acts),
             "days": days_of(self._daily, acts, self._registered.values(), self.money),
+            "hours": hours_of(self._hourly, self.money),
             "payments": self.money.report(),
             "content": self.catalogue.report(),
             "patterns": self.mailbag.patterns(),

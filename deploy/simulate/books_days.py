@@ -1,10 +1,11 @@
-"""The daily part of the books: one entry a UTC day, with the columns of daily_metrics."""
+"""The daily and hourly part of the books: one entry a UTC day or hour, with the columns of their tables."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from deploy.simulate.books_money import Money
 from deploy.simulate.books_sessions import Act
@@ -26,6 +27,14 @@ COLUMNS = (
     "new_disputes",
 )
 """Every column of daily_metrics but the date."""
+_FACTS = (
+    ("payment.succeeded", "payments"),
+    ("payment.failed", "payment_failures"),
+    ("payment.refunded", "refunds"),
+    ("payment.dispute_opened", "disputes"),
+)
+HOURLY = ("events", "messages", "messages_sent", "admin_actions", *(column for _, column in _FACTS))
+"""The columns of hourly_metrics that follow from the events' own time."""
 
 
 def days_of(
@@ -64,6 +73,26 @@ def days_of(
     for day in days.values():
         day["net_revenue_cents"] = day["revenue_cents"] - day["refunded_cents"] - day["dispute_lost_cents"]
     return {date: days[date] for date in sorted(days) if any(days[date].values())}
+
+
+def hours_of(counted: Mapping[str, Mapping[str, int]], money: Money) -> dict[str, dict[str, int]]:
+    """Every hour with an event in it; `counted` holds what needs no second look."""
+    hours = {hour: {column: sums.get(column, 0) for column in HOURLY} for hour, sums in counted.items()}
+    for kind, column in _FACTS:
+        for fact in money.of(kind):
+            if kind == "payment.refunded" and not money.refund_counts((fact.user, *_refund(fact.data))):
+                continue
+            hours[hour_text(fact.at)][column] += 1
+    return {hour: hours[hour] for hour in sorted(hours)}
+
+
+def _refund(data: Mapping[str, Any]) -> tuple[str, str]:
+    return data["provider"], data["refund_id"]
+
+
+def hour_text(at: datetime) -> str:
+    """The hour of a moment, as the books write times."""
+    return at.strftime("%Y-%m-%dT%H:00:00.000000Z")
 
 
 def _date(at: datetime) -> str:

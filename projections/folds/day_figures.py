@@ -1,11 +1,13 @@
-"""Differences to the figures of days, collected by every fold and written once a batch."""
+"""Differences to the figures of days."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 from enum import IntEnum
 from typing import NamedTuple
+
+from projections.folds.differences import Differences
 
 
 class Figure(IntEnum):
@@ -34,18 +36,11 @@ class DayFigure(NamedTuple):
     amount: int
 
 
-class DayFigures:
-    """Differences by day; taking away what was never added in this batch is meant: it was added before."""
+class DayFigures(Differences[date]):
+    """Differences by UTC day."""
 
     def __init__(self) -> None:
-        self._days: dict[date, list[int]] = {}
-
-    def add(self, day: date, figure: Figure, amount: int) -> None:
-        """Add `amount`, which may be negative, to one figure of `day`."""
-        row = self._days.get(day)
-        if row is None:
-            row = self._days[day] = [0] * len(Figure)
-        row[figure] += amount
+        super().__init__(len(Figure))
 
     def move(self, before: Iterable[DayFigure], after: Iterable[DayFigure]) -> None:
         """Replace a fact's parts by its new ones."""
@@ -53,9 +48,3 @@ class DayFigures:
             self.add(day, figure, -amount)
         for day, figure, amount in after:
             self.add(day, figure, amount)
-
-    def __iter__(self) -> Iterator[tuple[date, list[int]]]:
-        """Yield the days that differ, the earliest first."""
-        for day in sorted(self._days):
-            if any(self._days[day]):
-                yield day, self._days[day]

@@ -27,7 +27,7 @@ class Journal:
     """The batch's events by class, and `users`: everyone an event is about."""
 
     def __init__(self, arrivals: Iterable[Arrival]) -> None:
-        by_class: dict[type[Envelope], list[Entry]] = {}
+        by_class: dict[type, list[Entry]] = {}
         users: set[int] = set()
         for position, arrival in enumerate(arrivals):
             event = arrival.event
@@ -43,7 +43,7 @@ class Journal:
         self._by_class = by_class
         self.users = users
 
-    def of(self, *classes: type[Envelope]) -> Sequence[Entry]:
+    def of(self, *classes: type) -> Sequence[Entry]:
         """Return the entries of these event classes in the order of the log."""
         groups = [self._by_class[event_class] for event_class in classes if event_class in self._by_class]
         if len(groups) == 1:

@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from projections.folds.hour_figures import HourFigure
 from projections.folds.work import Work, columns
 from projections.sql import query
 from schemas.events import TierChanged
@@ -34,4 +35,5 @@ async def apply(connection: asyncpg.Connection, work: Work) -> None:
             ),
         )
     if rows:
-        await connection.execute(query("tier_history", "write_tier_changes"), *columns(rows.values()))
+        for row in await connection.fetch(query("tier_history", "write_tier_changes"), *columns(rows.values())):
+            work.hours.count(row["changed_at"], HourFigure.TIER_CHANGES)

@@ -6,22 +6,44 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
+
 from projections.folds.actions import Actions
 from projections.folds.day_figures import DayFigures
+from projections.folds.differences import Differences
+from projections.folds.hour_figures import HourFigures
 from projections.folds.journal import Journal
 from projections.ledger.ledger import Ledger
 
 
 @dataclass(slots=True)
 class Work:
-    """The batch's events, what the ledger made of them, and `days`, to which every fold adds its differences."""
+    """The batch's events, what the ledger made of them, and `days` and `hours`, to which all folds add differences."""
 
     journal: Journal
     ledger: Ledger
     actions: Actions
     days: DayFigures
+    hours: HourFigures
 
 
 def columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
     """Turn rows into the parallel arrays that `unnest` takes; at least one row."""
     return [list(column) for column in zip(*rows, strict=True)]
+
+
+async def write_differences(
+    connection: asyncpg.Connection, differences: Differences[Any], *, add: str, subtract: str, drop_empty: str
+) -> None:
+    """Write them by these three statements, and drop rows on which nothing is left."""
+    rows = list(differences)
+    if not rows:
+        return
+    # Every row that the batch touches is among the gains, in order: writers of several partitions wait for each other.
+    gains = [(key, *(max(amount, 0) for amount in row)) for key, row in rows]
+    await connection.execute(add, *columns(gains))
+    losses = [(key, *(max(-amount, 0) for amount in row)) for key, row in rows if min(row) < 0]
+    if losses:
+        # Apart from the gains: a check refuses an upsert's row by itself, before it is added to the one that exists.
+        await connection.execute(subtract, *columns(losses))
+        await connection.execute(drop_empty, [row[0] for row in losses])

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from projections.folds.day_figures import DayFigure, DayFigures, Figure
+from projections.folds.hour_figures import HourFigure, HourFigures
 from projections.folds.journal import Entry, Journal, order_of
 from projections.ledger.account import Account
-from projections.ledger.facts import Attempt, Dispute, Key, KnownFacts, Payment, Refund, Trigger, TriggerKey
+from projections.ledger.facts import Attempt, Dispute, Key, KnownFacts, Order, Payment, Refund, Trigger, TriggerKey
 from schemas import events
 
 
@@ -40,11 +41,12 @@ class Purchase(NamedTuple):
 class Ledger:
     """Folds the money events of a batch; its dictionaries then hold what changed and must be written.
 
-    `days` takes the differences of the daily figures; `conflicts` counts the facts that were refused.
+    `days` and `hours` take the differences of their figures; `conflicts` counts the facts that were refused.
     """
 
-    def __init__(self, known: KnownFacts, days: DayFigures) -> None:
+    def __init__(self, known: KnownFacts, days: DayFigures, hours: HourFigures) -> None:
         self.days = days
+        self.hours = hours
         self.conflicts = 0
         self.changes: list[MoneyChange] = []
         self.changed_accounts: dict[Key, Account] = {}
@@ -103,8 +105,10 @@ class Ledger:
             account = self._accounts[key] = Account()
         return account
 
-    def _refuse(self) -> None:
+    def _refuse(self, entry: Entry) -> None:
         self.conflicts += 1
+        # Whoever counts the batch's events counts this one too.
+        self.hours.count(entry.event.time, HourFigure.EVENTS, -1)
 
     def _settle(self, key: Key, entry: Entry) -> None:
         """Carry what an event did to a charge over to the user and the days."""
@@ -134,11 +138,12 @@ class Ledger:
         before = account.charge
         if before is not None:
             if before.amount_cents != event.data.amount_cents:
-                return self._refuse()
+                return self._refuse(entry)
             if order >= before.order:
                 return None
         if before is None or before.order[0] != order[0]:
             self._purchase_positions[key] = entry.position
+            self.hours.move(HourFigure.PAYMENTS, before.order[0] if before else None, order[0])
         account.charge = Payment(order, **_payment_fields(event.data))
         return self._settle(key, entry)
 
@@ -149,12 +154,12 @@ class Ledger:
         before = self._known.attempts.get(key)
         if before is not None:
             if before.amount_cents != event.data.amount_cents:
-                return self._refuse()
+                return self._refuse(entry)
             if order >= before.order:
                 return None
         attempt = Attempt(order, **_payment_fields(event.data), failure_code=event.data.failure_code)
         self._known.attempts[key] = self.changed_attempts[key] = attempt
-        return self._moved(Figure.FAILED_PAYMENTS, before.order if before else None, order)
+        return self._moved(Figure.FAILED_PAYMENTS, HourFigure.PAYMENT_FAILURES, before.order if before else None, order)
 
     def _refund(self, entry: Entry) -> None:
         event = entry.event
@@ -164,11 +169,13 @@ class Ledger:
         before = self._known.refunds.get(key, Refund())
         if before.order is not None:
             if before.amount_cents != data.amount_cents:
-                return self._refuse()
+                return self._refuse(entry)
             if order >= before.order:
                 return None
         minor, currency = _original(data)
         refund = Refund(order, data.charge_id, data.amount_cents, minor, currency, data.reason, before.failed)
+        if not before.failed:
+            self.hours.move(HourFigure.REFUNDS, before.order[0] if before.order else None, order[0])
         self._known.refunds[key] = self.changed_refunds[key] = refund
         if before.charge_id is not None and before.charge_id != data.charge_id:
             left = (key[0], key[1], before.charge_id)
@@ -184,6 +191,8 @@ class Ledger:
         before = self._known.refunds.get(key, Refund())
         if before.failed:
             return
+        if before.order is not None:
+            self.hours.move(HourFigure.REFUNDS, before.order[0], None)
         refund = replace(before, failed=True)
         self._known.refunds[key] = self.changed_refunds[key] = refund
         if refund.charge_id is not None:
@@ -199,10 +208,10 @@ class Ledger:
         before = self._known.disputes.get(key, Dispute())
         if before.order is not None:
             if before.amount_cents != data.amount_cents:
-                return self._refuse()
+                return self._refuse(entry)
             if order >= before.order:
                 return None
-        self._moved(Figure.NEW_DISPUTES, before.order, order)
+        self._moved(Figure.NEW_DISPUTES, HourFigure.DISPUTES, before.order, order)
         after = replace(
             before, order=order, charge_id=data.charge_id, amount_cents=data.amount_cents, reason=data.reason
         )
@@ -245,20 +254,20 @@ class Ledger:
         before = self._known.triggers.get(key)
         if before is not None:
             if before.amount_cents != event.data.amount_cents:
-                return self._refuse()
+                return self._refuse(entry)
             if order >= before.order:
                 return None
         trigger = Trigger(order, event.data.amount_cents, event.data.credits)
         self._known.triggers[key] = self.changed_triggers[key] = trigger
-        return self._moved(Figure.AUTO_RECHARGE_TRIGGERS, before.order if before else None, order)
+        return self._moved(Figure.AUTO_RECHARGE_TRIGGERS, None, before.order if before else None, order)
 
-    def _moved(
-        self, figure: Figure, before: tuple[datetime, str, str] | None, after: tuple[datetime, str, str]
-    ) -> None:
+    def _moved(self, figure: Figure, hour_figure: HourFigure | None, before: Order | None, after: Order) -> None:
         self.days.move(
             [DayFigure(before[0].date(), figure, 1)] if before is not None else [],
             [DayFigure(after[0].date(), figure, 1)],
         )
+        if hour_figure is not None:
+            self.hours.move(hour_figure, before[0] if before is not None else None, after[0])
 
 
 def _original(data: Any) -> tuple[int | None, str | None]:

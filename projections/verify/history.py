@@ -11,7 +11,7 @@ from projections.batch import Arrival
 from projections.verify.user import User
 from schemas.envelope import UserEvent
 from schemas.errors import InvalidEvent
-from schemas.events import BotEvent
+from schemas.events import BotEvent, TierChanged
 from schemas.records import LogRecord
 
 STREAMS_MEMORY: Final = 64
@@ -91,6 +91,7 @@ class History:
         """Add the tier changes of the same key."""
         for arrival in arrivals:
             if self.user is None:
+                assert isinstance(arrival.event, TierChanged)
                 self.user = User(int(arrival.event.subject))
             self.user.apply(arrival)
 

@@ -193,6 +193,18 @@ class Money:
             for event in self.facts[kind].values():
                 yield event.time, column, 1
 
+    def hour_figures(self) -> Iterable[tuple[datetime, str]]:
+        """Yield what counts in hours: a time of the hour, the column."""
+        for kind, column in (
+            ("payment.succeeded", "payments"),
+            ("payment.failed", "payment_failures"),
+            ("payment.refunded", "refunds"),
+            ("payment.dispute_opened", "disputes"),
+        ):
+            for identity, event in self.facts[kind].items():
+                if kind != "payment.refunded" or identity not in self.failed_refunds:
+                    yield event.time, column
+
 
 def _payment(event: Any) -> Row:
     data = event.data

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from projections.letter_decoder import decode_letter
 from projections.sources.source import LogSource
 from projections.sql import query
 from projections.verify.aggregates import Aggregates
@@ -98,6 +99,10 @@ async def verify_partition(
     topics = job.topics
     events = await _by_key(source, topics.events.name, job, progress)
     changes = await _by_key(source, topics.tier_changes.name, job, progress)
+    async for _, records in source.read(topics.dead_letters.name, {}, job.end_of(topics.dead_letters.name)):
+        progress(len(records))
+        for letter in _decoded(records, decode_letter):
+            part.shared.refused(letter)
     aggregates = Aggregates()
     if topics.user_aggregates.name in job.ends:
         async for _, records in source.read(topics.user_aggregates.name, {}, job.end_of(topics.user_aggregates.name)):
@@ -111,7 +116,7 @@ async def verify_partition(
         for key in chunk:
             history = History(decoder.decode, job.refused)
             entries = [history.read(record) for record in events.pop(key, ())]
-            history.take_tier_changes(_decoded(changes.pop(key, ()), change_decoder))
+            history.take_tier_changes(_decoded(changes.pop(key, ()), change_decoder.decode))
             part.records += len(entries)
             part.verdicts.update(entry.verdict.value for entry in entries)
             for entry in entries:
@@ -141,10 +146,10 @@ async def _by_key(
     return found
 
 
-def _decoded(records: Sequence[LogRecord], decoder: TierChangeDecoder) -> Iterator[Any]:
+def _decoded(records: Sequence[LogRecord], decode: Callable[[LogRecord], Any]) -> Iterator[Any]:
     for record in records:
         try:
-            event = decoder.decode(record)
+            event = decode(record)
         except InvalidEvent:
             continue
         yield arrival_of(event, record)

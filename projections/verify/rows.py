@@ -26,11 +26,13 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "content_buyers": ("content_id", "telegram_id"),
     "user_message_counts": ("telegram_id",),
     "message_patterns": ("weekday", "hour", "kind"),
+    "dead_letters": ("topic", "partition", "log_offset", "stage"),
+    "hourly_metrics": ("hour",),
 }
 """The tables that are compared, with the columns of their primary keys."""
 NOT_COMPARED: Final[dict[str, str]] = {}
 """The other tables that projections fill, and why not."""
-SHARED: Final = frozenset({"daily_metrics", "content_items", "message_patterns"})
+SHARED: Final = frozenset({"daily_metrics", "content_items", "message_patterns", "dead_letters", "hourly_metrics"})
 """Tables whose rows sum up many users."""
 
 _ACTION_BYTES: Final = 12

@@ -81,7 +81,9 @@ async def verify(
     """
     async with snapshot(database_url) as (connection, name), log.open() as source:
         jobs, counted, outcome = await _plan(connection, source, topics, selection, aggregates)
-        total = sum(sum(job.ends[t.name] for t in (topics.events, topics.tier_changes)) for job in jobs)
+        total = sum(
+            sum(job.ends[t.name] for t in (topics.events, topics.tier_changes, topics.dead_letters)) for job in jobs
+        )
         if workers is None:
             workers = min(os.cpu_count() or 1, 1 + total // _RECORDS_A_WORKER)
         if workers > 1 and len(jobs) > 1:
@@ -89,12 +91,12 @@ async def verify(
         else:
             done = 0
 
-            def read(records: int) -> None:
+            def count(records: int) -> None:
                 nonlocal done
                 done += records
                 progress(done, total)
 
-            parts = [await verify_partition(job, source, connection, read) for job in jobs]
+            parts = [await verify_partition(job, source, connection, count) for job in jobs]
         await _finish(connection, outcome, parts, selection, counted, topics, aggregates=aggregates)
     return outcome
 
@@ -124,7 +126,7 @@ async def snapshot(database_url: str, name: str | None = None) -> AsyncIterator[
 async def _plan(
     connection: asyncpg.Connection, source: LogSource, topics: Topics, selection: Selection, aggregates: bool
 ) -> tuple[list[Job], Mapping[int, Mapping[str, int]], Outcome]:
-    read = [topics.events.name, topics.tier_changes.name]
+    read = [topics.events.name, topics.tier_changes.name, topics.dead_letters.name]
     checkpoints = await connection.fetch(query("verify", "checkpoints"), read)
     positions: dict[str, dict[int, int]] = {topic: {} for topic in read}
     for row in checkpoints:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from projections.batch import Arrival
+from projections.batch import Arrival, DeadLetter
 from projections.verify.rows import KEYS, Rows
 from projections.verify.shared import Shared
 from projections.verify.user import User
@@ -22,6 +22,8 @@ def fold(arrivals: Iterable[Arrival]) -> tuple[Rows, int]:
             telegram_id = int(arrival.event.subject)
             user = users.setdefault(telegram_id, User(telegram_id))
             conflicts += user.apply(arrival) is not None
+        elif isinstance(arrival.event, DeadLetter):
+            shared.refused(arrival)
         else:
             shared.describe(arrival.event)
     for user in users.values():

@@ -47,6 +47,11 @@ _ACTIONS: Final = {
     "content.unlocked": 5,
 }
 """The own actions, and how a user's day packs their kinds."""
+_COUNTED_BY_HOUR: Final = {
+    "message.received": "messages",
+    "message.sent": "messages_sent",
+    "admin.action_taken": "admin_actions",
+}
 
 Action = tuple[datetime, str, int]
 """When, what, and how many credits or cents."""
@@ -84,6 +89,8 @@ class User:
         self._actions: list[Action] = []
         self._sent: list[datetime] = []
         self._tier_changes: dict[str, Row] = {}
+        self._times: list[tuple[datetime, str]] = []
+        """Every event, and every message and admin's action once more, with the column of hours that counts it."""
 
     def apply(self, arrival: Arrival) -> str | None:
         """Take one event in; returns why it is a conflict, and then has changed nothing."""
@@ -91,9 +98,15 @@ class User:
         kind = kind_of(event)
         if kind in MONEY:
             conflict = self.money.apply(kind, event)
+            if conflict is None:
+                self._times.append((event.time, "events"))
             if conflict is None and kind != "auto_recharge.triggered" and kind != "payment.failed":
                 self._measure(arrival.appended_at)
             return conflict
+        if kind != "tier.changed":
+            self._times.append((event.time, "events"))
+        if kind in _COUNTED_BY_HOUR:
+            self._times.append((event.time, _COUNTED_BY_HOUR[kind]))
         if kind == "message.received":
             self.messages.append((event.time, event.data.kind))
         elif kind == "message.sent":
@@ -175,6 +188,13 @@ class User:
             yield day, "messages_sent", row["messages_sent"]
             yield day, "credits_spent", row["credits_spent"]
             yield day, "content_unlocks", row["unlocks"]
+
+    def hour_figures(self) -> Iterable[tuple[datetime, str]]:
+        """Yield what counts in hours: a time of the hour, the column."""
+        yield from self._times
+        yield from self.money.hour_figures()
+        for row in self._tier_changes.values():
+            yield row["changed_at"], "tier_changes"
 
     def _user(self, actions: list[Action]) -> Row:
         last_active = actions[-1][0] if actions else None

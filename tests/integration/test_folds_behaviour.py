@@ -12,6 +12,7 @@ from typing import Any, get_args
 import asyncpg
 import pytest
 
+from projections.access import OWNER
 from projections.database import open_connection
 from projections.registry import apply
 from schemas.events import BotEvent
@@ -23,7 +24,7 @@ MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 
 @pytest.fixture
 async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await open_connection(database_url, application_name="test", lock_timeout_ms=5000)
+    connection = await open_connection(database_url, application_name="test", lock_timeout_ms=5000, role=OWNER)
     yield connection
     await connection.close()
 

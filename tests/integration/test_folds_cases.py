@@ -13,7 +13,7 @@ import pytest
 from projections.access import OWNER
 from projections.database import open_connection
 from projections.registry import apply
-from schemas.events import BotEvent, TierChanged
+from schemas.events import BotEvent
 from tests.support.folding import (
     apply_split,
     arrivals,
@@ -25,6 +25,7 @@ from tests.support.folding import (
     message,
     refund,
     tables,
+    tier_changed,
 )
 from tests.support.scenarios import scenarios
 
@@ -173,14 +174,6 @@ async def test_a_referrer_that_an_earlier_registration_replaces_is_there_whereve
 async def test_admins_are_users_and_content_is_none(connection: asyncpg.Connection) -> None:
     found = await one_by_one(connection, [event("admin.action_taken", 42, action="noted", target_telegram_id=43)])
     assert list(found["users"]) == [(42,)]
-
-
-def tier_changed(user: int, event_id: str, current: str) -> TierChanged:
-    return TierChanged.model_validate({
-        "id": event_id, "source": "botpulse:/streams", "subject": str(user), "time": at(3),
-        "data": {"previous": "new", "current": current, "purchases": 1, "spent_cents": 1000,
-                 "benefits": {"discount_percent": 5}, "rules_version": 1, "caused_by": {"source": "/b", "id": "x"}},
-    })  # fmt: skip
 
 
 async def test_tier_changes_are_kept_once_in_the_order_of_the_log(connection: asyncpg.Connection) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from projections.access import OWNER
 from projections.database import open_connection
 from projections.registry import apply
 from schemas.events import BotEvent
@@ -19,7 +20,7 @@ from tests.support.folding import arrivals, at, event
 
 @pytest.fixture
 async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await open_connection(database_url, application_name="test", lock_timeout_ms=5000)
+    connection = await open_connection(database_url, application_name="test", lock_timeout_ms=5000, role=OWNER)
     yield connection
     await connection.close()
 

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from deploy.local import StackInfo
-from projections.batch import Applied, Arrival
+from projections.batch import Applied, Arrival, DeadLetter
 from schemas.errors import ServiceStopped
 from schemas.records import REDRIVE_HEADER
 from schemas.topics import Topics
@@ -132,8 +132,12 @@ async def test_a_kill_between_the_letter_and_the_commit_sends_the_same_letter_ag
 async def test_a_value_that_the_column_cannot_hold_is_a_bad_row_too(work: Bench) -> None:
     async def apply(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Applied:
         for arrival in arrivals:
+            if isinstance(arrival.event, DeadLetter):
+                continue
             if arrival.event.id == "1-3":
                 await connection.execute("SELECT $1::smallint", 70_000)  # refused by asyncpg itself
+            if isinstance(arrival.event, DeadLetter):
+                continue
             if arrival.event.id == "1-5":
                 await connection.execute("SELECT 1 / 0")
         return await counting.apply(connection, arrivals)

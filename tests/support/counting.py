@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import asyncpg
 
 from projections import crash_points
-from projections.batch import Applied, Arrival
+from projections.batch import Applied, Arrival, DeadLetter
 from schemas.events import CreditsGranted
 
 BAD_CREDITS = 666
@@ -32,10 +32,14 @@ GRANT SELECT, INSERT, UPDATE ON botpulse.counted, botpulse.granted TO botpulse_p
 
 
 async def apply(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Applied:
-    """Count; the keys are sorted, so that two writers never deadlock."""
+    """Count, letters left out; the keys are sorted, so that two writers never deadlock."""
+    arrivals = [arrival for arrival in arrivals if not isinstance(arrival.event, DeadLetter)]
+    if not arrivals:
+        return Applied()
     events: Counter[int] = Counter()
     credits_granted: Counter[int] = Counter()
     for arrival in arrivals:
+        assert not isinstance(arrival.event, DeadLetter)
         telegram_id = int(arrival.event.subject)
         events[telegram_id] += 1
         if isinstance(arrival.event, CreditsGranted):

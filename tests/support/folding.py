@@ -57,6 +57,14 @@ def refund(
     return event("payment.refunded", user, time, **members)
 
 
+def tier_changed(user: int, event_id: str, current: str, time: datetime | None = None) -> TierChanged:
+    return TierChanged.model_validate({
+        "id": event_id, "source": "botpulse:/streams", "subject": str(user), "time": time or at(3),
+        "data": {"previous": "new", "current": current, "purchases": 1, "spent_cents": 1000,
+                 "benefits": {"discount_percent": 5}, "rules_version": 1, "caused_by": {"source": "/b", "id": "x"}},
+    })  # fmt: skip
+
+
 def arrivals(events: Iterable[BotEvent | TierChanged], first_offset: int = 0) -> list[Arrival]:
     """The events as one partition's log, a record a second by the broker's clock."""
     start = datetime(2026, 4, 1, tzinfo=UTC)

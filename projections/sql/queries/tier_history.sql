@@ -1,7 +1,7 @@
 -- Tier changes, as streams sent them.
 
 -- name: write_tier_changes
--- One row a change; one that was sent twice has the same id.
+-- One row a change; one that was sent twice has the same id. Returns when the new ones happened.
 INSERT INTO tier_history (
     id, telegram_id, changed_at, previous, current, purchases, spent_cents, rules_version, caused_by,
     log_partition, log_offset
@@ -17,4 +17,5 @@ FROM unnest(
     caused_by_source, caused_by_id, log_partition, log_offset
 )
 ORDER BY t.id
-ON CONFLICT (id) DO NOTHING;
+ON CONFLICT (id) DO NOTHING
+RETURNING changed_at;

@@ -42,3 +42,11 @@ SELECT * FROM botpulse.message_patterns;
 -- name: communication_preferences
 -- Everybody's preferences, as the demo compares them with the simulator's books.
 SELECT * FROM botpulse.communication_preferences;
+
+-- name: hourly_metrics
+-- All hours with events, as the demo compares them with the simulator's books; in others are letters or tier changes only.
+SELECT * FROM botpulse.hourly_metrics WHERE events > 0;
+
+-- name: letters_by_reason
+-- How many records have a dead letter, by its reason.
+SELECT reason, count(*) AS records FROM botpulse.dead_letters GROUP BY reason ORDER BY reason;

@@ -79,3 +79,11 @@ SELECT * FROM content_buyers WHERE telegram_id = ANY ($1::bigint[]);
 -- name: message_patterns
 -- Messages received by weekday, hour and kind.
 SELECT * FROM message_patterns;
+
+-- name: hourly_metrics
+-- The figures of all hours.
+SELECT * FROM hourly_metrics;
+
+-- name: dead_letters
+-- All records that were refused.
+SELECT * FROM dead_letters;

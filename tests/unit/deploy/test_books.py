@@ -316,6 +316,26 @@ def test_messages_by_pattern_and_what_each_user_prefers() -> None:
     }  # fmt: skip
 
 
+def test_hours_count_each_fact_at_the_time_that_stands() -> None:
+    report = kept(
+        paid("10:30:00", 999),
+        paid("11:30:00", 999, source="/again"),
+        paid("10:45:00", 5),  # in conflict
+        refunded("12:00:00", 5, "r1"),
+        refunded("12:59:59.999999", 5, "r2"),
+        refund_failed("13:00:00", "r1"),
+        event("message.sent", "13:10:00", {"kind": "text"}),
+        event("admin.action_taken", "13:20:00", {"action": "noted"}),
+    )
+    filled = {hour[11:13]: {c: n for c, n in row.items() if n} for hour, row in report["hours"].items()}
+    assert filled == {
+        "10": {"events": 1, "payments": 1},
+        "11": {"events": 1},
+        "12": {"events": 2, "refunds": 1},
+        "13": {"events": 3, "messages_sent": 1, "admin_actions": 1},
+    }
+
+
 def test_what_is_refused_counts_nowhere() -> None:
     books = Books()
     books.refused("syntax")

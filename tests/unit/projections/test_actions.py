@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from projections.folds.actions import PACKED_BYTES, Action, Actions, Kind, pack, unpack, without
 from projections.folds.day_figures import DayFigures
+from projections.folds.hour_figures import HourFigures
 from projections.folds.journal import Journal
 from projections.ledger.facts import KnownFacts
 from projections.ledger.ledger import Ledger
@@ -62,7 +63,7 @@ def test_every_own_action_and_nothing_else_is_one() -> None:
         ]
     )
     journal = Journal(log)
-    ledger = Ledger(KnownFacts(), DayFigures())
+    ledger = Ledger(KnownFacts(), DayFigures(), HourFigures())
     ledger.fold(journal)
     gained = Actions(journal, ledger).gained
     assert [(action.kind, action.amount) for action in gained] == [(1, 0), (2, 3), (3, 500), (4, 0), (5, 0)]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from projections.folds.day_figures import DayFigures, Figure
+from projections.folds.hour_figures import HourFigures
 from projections.folds.journal import Journal
 from projections.ledger.facts import KnownFacts
 from projections.ledger.ledger import Ledger
@@ -18,7 +19,7 @@ from tests.support.scenarios import scenarios
 
 
 def folded(events: list[BotEvent]) -> Ledger:
-    ledger = Ledger(KnownFacts(), DayFigures())
+    ledger = Ledger(KnownFacts(), DayFigures(), HourFigures())
     ledger.fold(Journal(arrivals(events)))
     return ledger
 
