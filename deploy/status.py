@@ -95,7 +95,7 @@ async def look(bootstrap_servers: str, database_url: str, topics: Topics, *, sec
         client = await stack.enter_async_context(admin(bootstrap_servers))
         options = {"isolation_level": "read_committed", "auto_offset_reset": "earliest"}
         reader = await stack.enter_async_context(consumer(bootstrap_servers, **options))
-        names = [topics.events.name, topics.tier_changes.name]
+        names = [topics.events.name, topics.tier_changes.name, topics.dead_letters.name]
         counts = await partition_counts(client, names)
         if missing := [name for name in names if name not in counts]:
             return Progress(not_ready=f"no topic {' and no topic '.join(missing)} yet: run `botpulse topics apply`")

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Final
 
 import asyncpg
@@ -151,7 +152,7 @@ class Intake:
                 raise ServiceStopped(f"{place}: read from {begin} on, the checkpoint is at {leases[place].next_offset}")
         sifted = await self._applied.sift(connection, decoded.events, decoded.marks)
         arrivals = sifted.arrivals + decoded.others
-        per_place = Counter((arrival.topic, arrival.partition) for arrival in arrivals)
+        per_place = Counter(map(_place_of, arrivals))
         moves = [
             _move(
                 leases[place],
@@ -212,6 +213,10 @@ def _move(
         duplicates=duplicates,
         invalid=invalid,
     )
+
+
+_place_of = itemgetter(1, 2)
+"""Topic and partition of an arrival."""
 
 
 def _redriven(fetched: Mapping[Place, Sequence[LogRecord]], arrivals: Sequence[Arrival]) -> list[tuple[Place, int]]:

@@ -29,17 +29,20 @@ class Journal:
     def __init__(self, arrivals: Iterable[Arrival]) -> None:
         by_class: dict[type, list[Entry]] = {}
         users: set[int] = set()
+        about_users: dict[type, bool] = {}
         for position, arrival in enumerate(arrivals):
-            event = arrival.event
+            event: Any = arrival.event
+            event_class: type = type(event)
+            entries = by_class.get(event_class)
+            if entries is None:
+                entries = by_class[event_class] = []
+                # Once a class: asking a model what it is an instance of is slow.
+                about_users[event_class] = issubclass(event_class, UserEvent)
             telegram_id = 0
-            if isinstance(event, UserEvent):
-                telegram_id = event.telegram_id
+            if about_users[event_class]:
+                telegram_id = int(event.subject)
                 users.add(telegram_id)
-            entry = Entry(position, telegram_id, event, arrival)
-            try:
-                by_class[type(event)].append(entry)
-            except KeyError:
-                by_class[type(event)] = [entry]
+            entries.append(Entry(position, telegram_id, event, arrival))
         self._by_class = by_class
         self.users = users
 
