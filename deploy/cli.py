@@ -17,6 +17,7 @@ from deploy.commands import (
     migrate,
     publish,
     run,
+    schemas,
     simulate,
     stack,
     status,
@@ -47,6 +48,7 @@ demo.register(app)
 bench.register(app)
 user.register(app)
 tiers.register(app)
+schemas.register(app)
 verify.register(app)
 dead_letters.register(app)
 explain.register(app)
