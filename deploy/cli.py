@@ -16,6 +16,7 @@ from deploy.commands import (
     explain,
     migrate,
     publish,
+    rebuild,
     run,
     schemas,
     simulate,
@@ -52,6 +53,7 @@ schemas.register(app)
 verify.register(app)
 dead_letters.register(app)
 explain.register(app)
+rebuild.register(app)
 
 
 def main() -> None:
