@@ -14,11 +14,10 @@ from deploy.commands import (
     dead_letters,
     demo,
     explain,
+    export,
     migrate,
     publish,
-    rebuild,
     run,
-    schemas,
     simulate,
     stack,
     status,
@@ -49,11 +48,10 @@ demo.register(app)
 bench.register(app)
 user.register(app)
 tiers.register(app)
-schemas.register(app)
 verify.register(app)
 dead_letters.register(app)
 explain.register(app)
-rebuild.register(app)
+export.register(app)
 
 
 def main() -> None:

@@ -35,6 +35,11 @@ class Topic:
     partitions: int | None
     meaning: str
 
+    @property
+    def is_kept_for_ever(self) -> bool:
+        """Whether no record of it is ever removed, neither by age nor by a newer one of its key."""
+        return self.config.items() >= _KEPT_FOR_EVER.items()
+
 
 class Topics:
     """All topics and consumer groups of an installation; `prefix` keeps those on one broker apart."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -16,6 +17,8 @@ from rich.table import Table
 from deploy.console import Json, bar, print_json
 from deploy.settings import Settings
 from projections.sources.broker import BrokerAddress
+from projections.sources.exported import ExportAddress
+from projections.sources.source import LogAddress
 from projections.verify.differences import Difference
 from projections.verify.partition import Selection
 from projections.verify.run import Outcome, verify
@@ -35,6 +38,11 @@ def command(
         str, typer.Option(metavar="SHARE", help="Only a share of the users, as 1%; the same ones every time.")
     ] = "100%",
     user: Annotated[int | None, typer.Option(min=1, metavar="TELEGRAM_ID", help="Only this user.")] = None,
+    from_export: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Read what is exported from there, and only what came later from the broker."),
+    ] = None,
+    offline: Annotated[bool, typer.Option(help="With --from-export: ask no broker at all.")] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is as many as pay.")] = 0,
     show_personal: Annotated[bool, typer.Option(help="Show differing personal data too.")] = False,
     as_json: Json = False,
@@ -46,7 +54,7 @@ def command(
     """
     selection = Selection(user, _share(sample))
     settings = Settings.from_environment()
-    database_url, log = settings.database_url(), BrokerAddress(settings.bootstrap_servers())
+    database_url, log = settings.database_url(), log_address(settings, from_export, offline=offline)
     before = time.monotonic()
     with bar("verifying") as shown:
         outcome = asyncio.run(
@@ -55,6 +63,7 @@ def command(
                 log,
                 settings.topics,
                 selection=selection,
+                aggregates=from_export is None,
                 workers=workers or None,
                 progress=watcher(shown.move),
             )
@@ -66,6 +75,15 @@ def command(
         _tell(outcome, selection, seconds, show_personal=show_personal)
     if outcome.differences.total:
         raise typer.Exit(1)
+
+
+def log_address(settings: Settings, from_export: Path | None, *, offline: bool) -> LogAddress:
+    """Return where a replay reads the log."""
+    if from_export is None:
+        if offline:
+            raise ConfigurationError("--offline is for --from-export DIR: without an export the log is the broker's")
+        return BrokerAddress(settings.bootstrap_servers())
+    return ExportAddress(from_export, None if offline else BrokerAddress(settings.bootstrap_servers()))
 
 
 def watcher(move: Callable[[float, float | None, str | None], object]) -> Callable[[int, int], None]:

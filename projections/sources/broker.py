@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -82,10 +82,22 @@ class BrokerSource:
         self._consumer.unsubscribe()
         return {place.partition: Bounds(firsts[place], ends[place]) for place in places}
 
+    async def offsets_at(self, topic: str, timestamp_ms: int) -> dict[int, int]:
+        """Return of every partition the offset of the first record at or after a broker time, its end if none is."""
+        bounds = await self.bounds(topic)
+        places = {TopicPartition(topic, number): timestamp_ms for number in bounds}
+        self._consumer.assign(list(places))
+        found = await self._consumer.offsets_for_times(places)
+        self._consumer.unsubscribe()
+        return {
+            place.partition: bounds[place.partition].end if found.get(place) is None else found[place].offset
+            for place in places
+        }
+
     async def read(
         self, topic: str, start: Mapping[int, int], end: Mapping[int, int]
-    ) -> AsyncIterator[tuple[int, Sequence[LogRecord]]]:
-        """Yield each partition's records in order, up to its end."""
+    ) -> AsyncGenerator[tuple[int, Sequence[LogRecord]], None]:
+        """Yield each partition's records in order, up to its end. Who stops earlier closes it before the next call."""
         ends = {TopicPartition(topic, number): upto for number, upto in end.items() if start.get(number, 0) < upto}
         if not ends:
             return

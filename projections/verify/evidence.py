@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from projections.verify.differences import Difference, Event
 from projections.verify.history import Entry, Verdict
-from projections.verify.money import MONEY
+from projections.verify.money import SPENDING
 from projections.verify.rows import Key, kind_of
 
 _SHOWN: Final = 5
@@ -17,10 +17,10 @@ _OWN_ACTIONS: Final = frozenset(
 )
 _PROFILE: Final = frozenset({"user.registered", "user.profile_changed"})
 _KINDS: Final[dict[str, frozenset[str]]] = {
-    "total_spent_cents": MONEY,
-    "purchase_count": MONEY,
-    "current_tier": MONEY,
-    "tier_changed_at": MONEY,
+    "total_spent_cents": SPENDING,
+    "purchase_count": SPENDING,
+    "current_tier": SPENDING,
+    "tier_changed_at": SPENDING,
     "lifetime_messages": frozenset({"message.received"}),
     "message_credits": frozenset({"credits.granted", "credits.spent"}),
     "last_active": _OWN_ACTIONS,
@@ -58,7 +58,7 @@ def _concerns(difference: Difference, key: Key) -> Callable[[Any], bool]:
         return lambda event: kind_of(event) == "message.received"
     if table == "content_buyers":
         return lambda event: getattr(event.data, "content_id", None) == key[0]
-    return lambda event: kind_of(event) in MONEY
+    return lambda event: kind_of(event) in SPENDING
 
 
 def _event(entry: Entry) -> Event:

@@ -9,9 +9,9 @@ from typing import Final, Literal, NamedTuple
 from projections.sources.source import LogAddress
 from projections.sql import query
 from projections.verify.history import Entry, History, Verdict, broker_time
-from projections.verify.money import MONEY
+from projections.verify.money import SPENDING
 from projections.verify.rows import kind_of
-from projections.verify.run import snapshot
+from projections.verify.run import refused_offsets, snapshot
 from projections.verify.user import tier_now
 from schemas.codec import Decoder
 from schemas.partitioner import partition_of
@@ -22,8 +22,8 @@ from schemas.topics import Topics
 Question = Literal["tier", "spend", "credits"]
 
 _KINDS: Final[dict[Question, frozenset[str]]] = {
-    "tier": MONEY - {"payment.failed", "auto_recharge.triggered"},
-    "spend": MONEY - {"payment.failed", "auto_recharge.triggered"},
+    "tier": SPENDING,
+    "spend": SPENDING,
     "credits": frozenset({"credits.granted", "credits.spent"}),
 }
 
@@ -81,13 +81,10 @@ async def explain(
         name = topics.events.name
         partitions = len(await source.bounds(name))
         partition = partition_of(key, partitions)
-        checkpoints = await connection.fetch(query("verify", "checkpoints"), [name])
-        end = next((row["next_offset"] for row in checkpoints if row["partition"] == partition), 0)
-        refused = {
-            row["log_offset"]
-            for row in await connection.fetch(query("verify", "refused_events"))
-            if (row["topic"], row["partition"]) == (name, partition)
-        }
+        rows = await connection.fetch(query("verify", "checkpoints"), [name])
+        checkpoints = {row["partition"]: row for row in rows}
+        end = checkpoints[partition]["next_offset"] if partition in checkpoints else 0
+        refused = (await refused_offsets(connection, topics, checkpoints)).get(partition, frozenset())
         found = await connection.fetch(query("verify", "users"), [user])
         records: list[LogRecord] = []
         done = 0

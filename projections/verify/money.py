@@ -20,6 +20,8 @@ _IDENTITY: Final[dict[str, Callable[[Any], Identity]]] = {
 }
 MONEY: Final = frozenset({*_IDENTITY, "payment.refund_failed", "payment.dispute_closed"})
 """The kinds of events that say something here."""
+SPENDING: Final = MONEY - {"payment.failed", "auto_recharge.triggered"}
+"""Those of them that can move purchases, spend and tier."""
 
 
 class Standing(NamedTuple):

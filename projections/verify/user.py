@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 
 from projections.batch import Arrival
 from projections.verify.content import DEEDS, Deed, deed_of
-from projections.verify.money import MONEY, Money
+from projections.verify.money import MONEY, SPENDING, Money
 from projections.verify.rows import Key, Row, Rows, kind_of, order_of
 from schemas.events.messages import MessageKind
 from schemas.tiers import CURRENT_RULES
@@ -100,7 +100,7 @@ class User:
             conflict = self.money.apply(kind, event)
             if conflict is None:
                 self._times.append((event.time, "events"))
-            if conflict is None and kind != "auto_recharge.triggered" and kind != "payment.failed":
+            if conflict is None and kind in SPENDING:
                 self._measure(arrival.appended_at)
             return conflict
         if kind != "tier.changed":

@@ -94,6 +94,7 @@ async def settled(installation: Installation) -> Installation:
 async def test_numbers_are_explained_verified_and_what_is_falsified_is_named(settled: Installation) -> None:
     """One simulation serves all of it: making it takes longer than the rest."""
     await _explanations_end_at_the_books_and_the_tables(settled)
+    await _an_export_verifies_as_the_broker_does(settled)
     await _part_of_the_users_and_the_aggregates_of_streams(settled)
     await _falsified_rows_are_named_with_their_events(settled)
 
@@ -148,6 +149,28 @@ async def _explanations_end_at_the_books_and_the_tables(settled: Installation) -
     assert "the tables say the same" in await settled.botpulse("explain", richest)
     assert "time" in await settled.botpulse("explain", richest, "--as-of=yesterday", status=2)
     await settled.botpulse("explain", "4503599627370496", status=1)
+
+
+async def _an_export_verifies_as_the_broker_does(settled: Installation) -> None:
+    folder = settled.folder / "export"
+    written = json.loads(await settled.botpulse("export", str(folder), "--with-today", "--json"))
+    events = [day for day in written["written"] if day["topic"] == settled.topics.events.name]
+    broker, export = (
+        json.loads(await settled.botpulse("verify", "--json", *options))
+        for options in ((), (f"--from-export={folder}", "--offline"))
+    )
+    assert sum(day["records"] for day in events) == broker["records"]
+    for content in (broker, export):
+        del content["seconds"], content["aggregates"]
+    assert export == broker
+
+    assert "are whole" in await settled.botpulse("export", "verify", str(folder))
+    damaged = sorted((folder / settled.topics.events.name).glob("*/2.ndjson.zst"))[0]
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    assert str(damaged) in await settled.botpulse("export", "verify", str(folder), status=1)
+    assert str(damaged) in await settled.botpulse("verify", f"--from-export={folder}", "--offline", status=2)
 
 
 async def _falsified_rows_are_named_with_their_events(settled: Installation) -> None:

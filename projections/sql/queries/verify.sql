@@ -13,8 +13,8 @@ WHERE topic = ANY ($1::text[])
 ORDER BY topic, partition;
 
 -- name: refused_events
--- The events whose rows the database refused, whatever was decided about them since.
-SELECT topic, partition, log_offset FROM botpulse.refused_events;
+-- The events of a topic whose rows the database refused, whatever was decided about them since.
+SELECT partition, log_offset FROM botpulse.refused_events WHERE topic = $1;
 
 -- name: digests
 -- How many events are remembered as applied, by partition.

@@ -1,0 +1,150 @@
+"""Exports: every record comes back byte for byte, a day appears whole or not at all, and damage is named."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from deploy.local import StackInfo
+from projections.sources.archive import DamagedExport, days_of
+from projections.sources.broker import BrokerAddress, BrokerSource
+from projections.sources.export import check, export_topic
+from projections.sources.exported import ExportAddress
+from projections.sources.source import LogSource
+from schemas.errors import ConfigurationError
+from schemas.topics import Topics
+from tests.support import log
+
+FIRST = datetime(2026, 1, 2, 23, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+async def source(stack: StackInfo) -> AsyncIterator[BrokerSource]:
+    async with BrokerAddress(stack.bootstrap_servers).open() as opened:
+        yield opened
+
+
+async def fill(stack: StackInfo, topic: str, hours: range, per_hour: int = 3) -> None:
+    """Records by a clock of the test's, on partitions 0 and 1, some of them no text at all."""
+    await log.configure(stack.bootstrap_servers, topic, {"message.timestamp.type": "CreateTime"})
+    odd: list[tuple[bytes | None, bytes | None, list[tuple[str, Any]]]] = [
+        (b"7", b'{"a": 1}', [("content-type", b"x")]),
+        (None, b"\xff\x00\n\r not UTF-8", []),
+        (b"\xfe", None, [("h", b"\x80"), ("h", b"line\nline"), ("n", None)]),
+        ("Ключ".encode(), "\u2028 line \x85 separators".encode(), []),
+    ]
+    async with AIOKafkaProducer(bootstrap_servers=stack.bootstrap_servers, acks="all") as producer:
+        for hour in hours:
+            for number in range(per_hour):
+                key, value, headers = odd[(hour + number) % len(odd)]
+                moment = int((FIRST + hour * HOUR).timestamp() * 1000) + number
+                await producer.send(
+                    topic, value, key, partition=(hour + number) % 2, timestamp_ms=moment, headers=headers
+                )
+
+
+async def everything(source: LogSource, topic: str) -> list[tuple[Any, ...]]:
+    ends = {number: bounds.end for number, bounds in (await source.bounds(topic)).items()}
+    found: list[tuple[Any, ...]] = []
+    async for partition, records in source.read(topic, {}, ends):
+        found += [
+            (partition, r.offset, r.timestamp, r.key, r.value, [(name, value) for name, value in r.headers])
+            for r in records
+        ]
+    return sorted(found, key=lambda record: record[:2])
+
+
+def stats(folder: Path) -> dict[Path, Any]:
+    """What every file and folder is like, but for when it was looked at."""
+    return {path: (path.stat().st_ino, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*")}
+
+
+async def test_days_come_back_byte_for_byte_and_are_written_once(
+    stack: StackInfo, topics: Topics, source: BrokerSource, tmp_path: Path
+) -> None:
+    topic = topics.events.name
+    await fill(stack, topic, range(60))
+    now = FIRST + 60 * HOUR
+    written = await export_topic(source, topic, tmp_path, now=now)
+    assert [(day.day, day.closed, day.records) for day in written] == [
+        (date(2026, 1, 2), True, 3), (date(2026, 1, 3), True, 72), (date(2026, 1, 4), True, 72),
+    ]  # fmt: skip
+    before = stats(tmp_path)
+    assert await export_topic(source, topic, tmp_path, now=now) == []
+    assert stats(tmp_path) == before
+
+    (today,) = await export_topic(source, topic, tmp_path, now=now, with_open_day=True)
+    assert (today.day, today.closed, today.records) == (date(2026, 1, 5), False, 33)
+    async with ExportAddress(tmp_path).open() as exported:
+        assert await everything(exported, topic) == await everything(source, topic)
+
+    # The log goes on: the day that was not over is written anew, once it is over for good.
+    await fill(stack, topic, range(60, 80))
+    (whole,) = await export_topic(source, topic, tmp_path, now=FIRST + 80 * HOUR)
+    assert (whole.day, whole.closed, whole.records) == (date(2026, 1, 5), True, 72)
+    async with ExportAddress(tmp_path, BrokerAddress(stack.bootstrap_servers)).open() as both:
+        assert await everything(both, topic) == await everything(source, topic)
+    assert check(tmp_path, [topic]) == (3 + 3 * 72, [])
+    assert [path.name for path in (tmp_path / topic).glob(".*")] == []
+
+    async with ExportAddress(tmp_path).open() as exported:
+        async with aclosing(exported.read(topic, {0: 5}, {0: 9})) as reading:
+            offsets = [record.offset async for _, records in reading for record in records]
+        assert offsets == [5, 6, 7, 8]
+        with pytest.raises(ConfigurationError, match="asked for"):
+            await anext(exported.read(topic, {}, {0: 10_000}).__aiter__())
+
+
+async def test_damage_is_named_before_a_wrong_byte_is_handed_out(
+    stack: StackInfo, topics: Topics, source: BrokerSource, tmp_path: Path
+) -> None:
+    topic = topics.events.name
+    await fill(stack, topic, range(60))
+    await export_topic(source, topic, tmp_path, now=FIRST + 60 * HOUR)
+    whole, _ = check(tmp_path, [topic])
+    middle = tmp_path / topic / "2026-01-03"
+    file = middle / "1.ndjson.zst"
+    before = file.read_bytes()
+    for at in range(0, len(before), 17):
+        file.write_bytes(before[:at] + bytes([before[at] ^ 4]) + before[at + 1 :])
+        count, damages = check(tmp_path, [topic])
+        assert count == whole - 36
+        assert [str(file) in damage for damage in damages] == [True]
+    file.write_bytes(before[:-1])
+    async with ExportAddress(tmp_path).open() as exported:
+        with pytest.raises(DamagedExport, match=str(file)):
+            await everything(exported, topic)
+    file.write_bytes(before)
+    assert check(tmp_path, [topic]) == (whole, [])
+
+    middle.rename(tmp_path / "elsewhere")
+    with pytest.raises(DamagedExport, match="a day in between is missing"):
+        days_of(tmp_path, topic)
+
+
+async def test_an_export_that_was_killed_leaves_nothing_behind(
+    stack: StackInfo, topics: Topics, source: BrokerSource, tmp_path: Path
+) -> None:
+    topic = topics.events.name
+    await fill(stack, topic, range(4))
+
+    class KilledError(Exception):
+        pass
+
+    def kill(done: int, total: int) -> None:
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        await export_topic(source, topic, tmp_path, now=FIRST + 60 * HOUR, progress=kill)
+    assert days_of(tmp_path, topic) == []
+    (tmp_path / topic / ".2026-01-02.999").mkdir()  # what a kill -9 leaves
+    assert len(await export_topic(source, topic, tmp_path, now=FIRST + 60 * HOUR)) == 2
+    assert check(tmp_path, [topic]) == (12, [])
+    assert sorted(path.name for path in (tmp_path / topic).iterdir()) == ["2026-01-02", "2026-01-03"]
