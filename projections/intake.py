@@ -7,7 +7,6 @@ batch's turn has come.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +24,8 @@ from projections.letter_decoder import decode_letter
 from schemas.codec import Decoder, TierChangeDecoder
 from schemas.errors import InvalidEvent, ServiceStopped
 from schemas.events import BotEvent, TierChanged
-from schemas.records import REDRIVE_HEADER, LogRecord
+from schemas.records import LogRecord
+from schemas.redrive import originals_of
 from schemas.topics import Topics
 
 SLICE_RECORDS: Final = 100
@@ -33,8 +33,6 @@ SLICE_RECORDS: Final = 100
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime.max.replace(tzinfo=UTC)
-
-_ORIGINAL = re.compile(rb"(?P<topic>[A-Za-z0-9._-]+)/(?P<partition>[0-9]{1,9})/(?P<offset>[0-9]{1,18})")
 
 Decode = Callable[[LogRecord], BotEvent | TierChanged | DeadLetter]
 
@@ -220,24 +218,19 @@ _place_of = itemgetter(1, 2)
 
 
 def _redriven(fetched: Mapping[Place, Sequence[LogRecord]], arrivals: Sequence[Arrival]) -> list[tuple[Place, int]]:
-    """Return the originals that copies among the arrivals name in their header; an unreadable name is nobody's."""
-    named: dict[tuple[str, int, int], tuple[Place, int]] = {}
-    for place, records in fetched.items():
-        for record in records:
-            # Nearly all records carry the content type alone.
-            if len(record.headers) < 2:
-                continue
-            for name, value in record.headers:
-                if name == REDRIVE_HEADER and (original := _parse_place(value)) is not None:
-                    named[(*place, record.offset)] = original
+    """Return the originals that copies among the arrivals name in their headers."""
+    named = {
+        (*place, record.offset): originals
+        for place, records in fetched.items()
+        for record in records
+        if (originals := originals_of(record.headers))
+    }
     if not named:
         return []
     applied = {(arrival.topic, arrival.partition, arrival.offset) for arrival in arrivals}
-    return [original for copy, original in named.items() if copy in applied]
-
-
-def _parse_place(value: bytes | None) -> tuple[Place, int] | None:
-    found = _ORIGINAL.fullmatch(value or b"")
-    if found is None:
-        return None
-    return Place(found["topic"].decode(), int(found["partition"])), int(found["offset"])
+    return [
+        (Place(original.topic, original.partition), original.offset)
+        for copy, originals in named.items()
+        if copy in applied
+        for original in originals
+    ]

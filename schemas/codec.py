@@ -24,7 +24,6 @@ from .reasons import Reason
 from .records import CONTENT_TYPE_HEADER, LogRecord
 from .refusals import refusal
 from .syntax import check_syntax, is_plain
-from .upcasters import UPCASTERS, upcast
 
 __all__ = [
     "CONTENT_TYPE_HEADER",
@@ -74,10 +73,7 @@ class _RecordDecoder(Generic[E]):
         self._moment: tuple[int, datetime, Limits] = (0, _latest_time(0), limits_at(0))
 
     def decode(self, record: LogRecord) -> E:
-        """Return the record's event, in its newest version.
-
-        Raises InvalidEvent, and nothing else, where the rule is broken.
-        """
+        """Return the record's event. Raises InvalidEvent, and nothing else, where the rule is broken."""
         headers = record.headers
         if headers and headers != USUAL_HEADERS:
             check_headers(headers)
@@ -106,12 +102,10 @@ class _RecordDecoder(Generic[E]):
             self._moment = (timestamp, latest, limits)
         if event.time > latest:
             raise InvalidEvent(Reason.TIME, "time is more than 24 h after the broker's timestamp")
-        event_class = event.__class__
-        check = CHECKS.get(event_class)
+        check = CHECKS.get(event.__class__)
         if check is not None:
             check(event, limits)
-        # What was sent is judged as it was sent; what is read is the newest version.
-        return event if event_class not in UPCASTERS else upcast(event)  # type: ignore[return-value]
+        return event
 
 
 class Decoder(_RecordDecoder[BotEvent]):

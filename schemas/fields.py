@@ -127,11 +127,6 @@ ContentSubject = Annotated[
 ]
 JsonMediaType = Annotated[
     str,
-    Field(
-        strict=True,
-        max_length=512,
-        # In the syntax that JSON Schema shares with us: no inline flags.
-        pattern=r"^[A-Za-z0-9!#$&^_.+-]+/(?:[A-Za-z0-9!#$&^_.+-]*\+)?[Jj][Ss][Oo][Nn] *(?:;.*)?$",
-    ),
+    Field(strict=True, max_length=512, pattern=r"^(?i-u:[a-z0-9!#$&^_.+-]+/(?:[a-z0-9!#$&^_.+-]*\+)?json) *(?:;.*)?$"),
 ]
 """`application/json`, any other `…/json`, or a type with the suffix `+json`."""

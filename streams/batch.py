@@ -12,6 +12,7 @@ from schemas import dead_letters
 from schemas import events as ev
 from schemas.codec import CONTENT_TYPE_HEADER, Decoder, LogRecord, encode
 from schemas.errors import InvalidEvent
+from schemas.redrive import only_projections_refused
 from schemas.tiers import RULES_BY_VERSION, tier_change_id
 
 from .fold import TierDecision, UserFold
@@ -65,6 +66,11 @@ def fold_batch(records: Sequence[LogRecord], decoder: Decoder, state: PartitionS
                 outcome.repeated += 1
                 continue
             outcome.applied = record.offset
+            if only_projections_refused(record.headers):
+                # A copy of what was folded here, perhaps longer ago than the user's memory of events reaches.
+                fold.pass_over(record.offset, record.timestamp)
+                outcome.repeated += 1
+                continue
             decision = fold.apply(event, record.offset, record.timestamp)
         except InvalidEvent as refusal:
             outcome.letters.append(OutgoingRecord(*dead_letters.letter(record, refusal.reason, refusal.detail, STAGE)))

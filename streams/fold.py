@@ -61,10 +61,7 @@ class UserFold:
         applied position has changed.
         """
         user = self.user
-        self.known, self.offset = user.applied, offset
-        user.applied = offset
-        if broker_ms > user.at_ms:
-            user.at_ms = broker_ms
+        self.pass_over(offset, broker_ms)
         time_us = microseconds(event.time)
         digest = event_digest(event.source, event.id, time_us)
         if user.remembers(digest):
@@ -77,6 +74,14 @@ class UserFold:
         if numbers == (user.purchases, user.spent_cents) and user.rules == CURRENT_RULES.version:
             return None
         return self.decide()
+
+    def pass_over(self, offset: int, broker_ms: int) -> None:
+        """Move the applied position to `offset`, and change nothing else."""
+        user = self.user
+        self.known, self.offset = user.applied, offset
+        user.applied = offset
+        if broker_ms > user.at_ms:
+            user.at_ms = broker_ms
 
     def decide(self) -> TierDecision | None:
         """Compare the tier with what the current rules say of the aggregate's numbers."""

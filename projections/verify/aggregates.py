@@ -37,9 +37,9 @@ class Aggregates:
             self.newest[record.key] = value
 
     def comparable(self, key: bytes, history: History) -> bool:
-        """Whether streams stands where the history of this key ends."""
+        """Whether streams stands where the history of this key ends, and has folded the same events."""
         aggregate = self.newest.get(key)
-        return aggregate is not None and aggregate["applied"] == history.last_valid
+        return aggregate is not None and aggregate["applied"] == history.last_valid and not history.lacks_refused
 
     def compare(self, key: bytes, history: History) -> Iterator[Difference]:
         """Yield what differs; only where they are comparable."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from projections.batch import Arrival
@@ -58,6 +59,12 @@ class History:
         self._refused = refused
         self._seen: dict[tuple[str, str, datetime], tuple[int, int]] = {}
         self._folded = 0
+        self._missing: set[tuple[str, str, datetime]] = set()
+
+    @property
+    def lacks_refused(self) -> bool:
+        """Whether the database has refused an event, which streams has folded, and no copy of it came since."""
+        return bool(self._missing)
 
     def read(self, record: LogRecord) -> Entry:
         """Take the next record in."""
@@ -73,9 +80,9 @@ class History:
             self.beyond_memory |= self._folded - number >= STREAMS_MEMORY
             return Entry(record, event, Verdict.DUPLICATE, f"the same event as {record.partition}/{first_offset}")
         if record.offset in self._refused:
-            # Streams has folded it: its copy comes again to a memory that may have forgotten it.
-            self.beyond_memory = True
+            self._missing.add(identity)
             return Entry(record, event, Verdict.REFUSED, "the database refused its rows")
+        self._missing.discard(identity)
         self._seen[identity] = (record.offset, self._folded + 1)
         conflict = None
         if isinstance(event, UserEvent):
@@ -101,6 +108,7 @@ def arrival_of(event: Any, record: LogRecord) -> Arrival:
     return Arrival(event, record.topic, record.partition, record.offset, broker_time(record.timestamp))
 
 
+@lru_cache(maxsize=1024)  # brokers stamp whole batches
 def broker_time(timestamp: int) -> datetime:
     """Return a timestamp as a time; what no calendar holds becomes the nearest time that one does."""
     try:

@@ -45,8 +45,6 @@ from .payments import (
 )
 from .subscriptions import (
     SubscriptionCancelled,
-    SubscriptionCancelledData,
-    SubscriptionCancelledV1,
     SubscriptionData,
     SubscriptionPaymentFailed,
     SubscriptionRenewed,
@@ -91,16 +89,12 @@ BotEvent = (
     | SubscriptionPaymentFailed
     | AdminActionTaken
 )
-"""An event as every reader folds it: in its newest version."""
 
-OlderEvent = SubscriptionCancelledV1
-"""Older versions, which stay valid on the log; `upcasters` makes the newest of them."""
+Event = Annotated[BotEvent, Field(discriminator="type")]
+"""Any event that the bot sends."""
 
-Event = Annotated[BotEvent | OlderEvent, Field(discriminator="type")]
-"""Any event that the bot sends, in any version."""
-
-EVENT_TYPES: Final[dict[str, type[BotEvent | OlderEvent]]] = {
-    event_class.model_fields["type"].default: event_class for event_class in get_args(BotEvent | OlderEvent)
+EVENT_TYPES: Final[dict[str, type[BotEvent]]] = {
+    event_class.model_fields["type"].default: event_class for event_class in get_args(BotEvent)
 }
 """The class of each type that the bot sends."""
 
@@ -131,7 +125,6 @@ __all__ = [
     "MessageReceived",
     "MessageSent",
     "NoData",
-    "OlderEvent",
     "Original",
     "PaymentDisputeClosed",
     "PaymentDisputeClosedData",
@@ -146,8 +139,6 @@ __all__ = [
     "PaymentSucceeded",
     "PaymentSucceededData",
     "SubscriptionCancelled",
-    "SubscriptionCancelledData",
-    "SubscriptionCancelledV1",
     "SubscriptionData",
     "SubscriptionPaymentFailed",
     "SubscriptionRenewed",

@@ -62,8 +62,7 @@ def subscription(change: Json) -> Iterator[Made]:
     data = {"subscription_id": change["invoice_payload"]}
     match change["state"]:
         case "canceled":
-            # What was paid for runs on; Telegram does not say here until when.
-            yield SubscriptionCancelled, {**data, "effective": "period_end"}
+            yield SubscriptionCancelled, data
         case "active":
             yield SubscriptionRenewed, data
         case "failed":

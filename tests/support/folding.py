@@ -14,7 +14,6 @@ from projections.registry import apply
 from projections.verify.rows import KEYS, Rows, stored_row
 from projections.verify.tables import fold
 from schemas.events import EVENT_TYPES, BotEvent, TierChanged
-from schemas.upcasters import upcast
 
 DAY = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _ids = count()
@@ -39,8 +38,7 @@ def event(
     members = {name.rstrip("_"): value for name, value in data.items()}
     subject = f"content:{members['content_id']}" if kind in ("content.published", "content.changed") else str(user)
     fields = {"id": event_id or f"e{next(_ids)}", "source": source, "subject": subject, "time": time}
-    data = members or ({} if "blocked" not in kind else None)
-    return upcast(EVENT_TYPES[f"botpulse.{kind}.v1"](**fields, data=data))
+    return EVENT_TYPES[f"botpulse.{kind}.v1"](**fields, data=members or ({} if "blocked" not in kind else None))
 
 
 def message(user: int = 1, time: datetime = DAY) -> BotEvent:

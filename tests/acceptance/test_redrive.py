@@ -1,0 +1,204 @@
+"""Dead letters go back onto the log: bad code, redrive, fixed code, rebuild; every event counts once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+import schemas
+from projections.sources.broker import BrokerAddress
+from projections.verify.rows import KEYS, stored_row
+from projections.verify.run import verify
+from schemas.codec import Decoder
+from schemas.redrive import originals_of
+from streams import aggregate
+from streams.batch import fold_batch
+from streams.state import PartitionState
+from tests.conftest import TEST_PARTITIONS
+from tests.support import log
+from tests.support.databases import execute, fresh_database
+from tests.support.installation import Installation
+from tests.support.services import Service, service
+from tests.unit.streams.records import event
+
+STRICTER = """
+        if getattr(event.data, "kind", None) == "sticker" or getattr(event.data, "method", None) == "bank":
+            raise InvalidEvent(Reason.DATA, "refused by a rule that is too strict")
+        return event
+"""
+
+
+def stricter_code(folder: Path) -> Path:
+    """The services' code with a rule of what is valid that is stricter than the contract."""
+    root = Path(schemas.__file__).parent.parent
+    folder.mkdir()
+    shutil.copytree(root / "schemas", folder / "schemas")
+    for package in ("streams", "projections"):
+        (folder / package).symlink_to(root / package)
+    codec = folder / "schemas" / "codec.py"
+    text = codec.read_text()
+    assert text.count("\n        return event\n") == 1
+    codec.write_text(text.replace("\n        return event\n", STRICTER))
+    return folder
+
+
+def services(installation: Installation, running: ExitStack, code: Path | None = None) -> list[Service]:
+    return [
+        running.enter_context(
+            service(name, installation.environment, installation.folder / f"{name}-{code is not None}.log", code)
+        )
+        for name in ("streams", "projections")
+    ]
+
+
+def message(user: int, id_: str, kind: str = "text") -> dict[str, Any]:
+    return event("message.received", {"kind": kind}, id_=id_, user=user)
+
+
+def spent(user: int, id_: str, credits_: int) -> dict[str, Any]:
+    return event("credits.spent", {"credits": credits_, "reason": "other"}, id_=id_, user=user)
+
+
+async def tables(database_url: str) -> dict[str, Any]:
+    """Every row but the broker's time of the record that moved a tier: a copy has its own."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        found: dict[str, Any] = {}
+        for table in KEYS:
+            rows = await connection.fetch(f"SELECT * FROM botpulse.{table}")  # noqa: S608
+            found[table] = dict(stored_row(table, row) for row in rows)
+    finally:
+        await connection.close()
+    for row in found["users"].values():
+        row.pop("tier_changed_at")
+    return found
+
+
+async def events_on_log(installation: Installation) -> list[Any]:
+    return await log.read_all(installation.stack.bootstrap_servers, installation.topics.events.name)
+
+
+async def letters(installation: Installation, *options: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(await installation.botpulse("dead-letters", "list", "--json", *options))
+    return found
+
+
+async def rebuilt(installation: Installation, template: str) -> dict[str, Any]:
+    """The tables of a new database that today's code fills from offset 0; verified."""
+    async with fresh_database(installation.stack.database_url, template) as url:
+        before = installation.environment["DATABASE_URL"]
+        installation.environment["DATABASE_URL"] = url
+        try:
+            with ExitStack() as running:
+                projections = installation.start("projections", running)
+                await installation.botpulse("wait", "--timeout=60")
+                assert projections.terminate() == 0
+        finally:
+            installation.environment["DATABASE_URL"] = before
+        outcome = await verify(url, BrokerAddress(installation.stack.bootstrap_servers), installation.topics)
+        assert outcome.differences.kept == []
+        return await tables(url)
+
+
+async def test_what_a_rule_too_strict_refused_counts_once_after_the_fix_and_after_a_rebuild(
+    installation: Installation, template_database: str, tmp_path: Path
+) -> None:
+    bank = {"charge_id": "c1", "provider": "stripe", "method": "bank", "amount_cents": 1200}
+    back = {"charge_id": "c1", "provider": "stripe", "refund_id": "r1", "amount_cents": 200}
+    sent = [
+        message(7, "m1"),
+        message(7, "m2", "sticker"),
+        event("payment.succeeded", bank, id_="p1"),
+        event("payment.refunded", back, id_="p2"),
+        message(7, "m3", "sticker"),
+        message(8, "n1"),
+        {**message(7, "m4"), "specversion": "0.9"},
+    ]
+    servers, topics = installation.stack.bootstrap_servers, installation.topics
+    with ExitStack() as running:
+        bad = services(installation, running, stricter_code(tmp_path / "code"))
+        await log.publish(servers, topics, sent)
+        await installation.botpulse("wait", "--timeout=60")
+        assert [s.terminate() for s in bad] == [0, 0]
+    assert [letter["state"] for letter in await letters(installation)] == ["open"] * 4
+
+    told = json.loads(await installation.botpulse("dead-letters", "redrive", "--dry-run", "--json", status=1))
+    assert [letter["passes"] for letter in told["letters"]] == [True, True, True, False]
+    assert len(await events_on_log(installation)) == len(sent)
+
+    with ExitStack() as running:
+        fixed = services(installation, running)
+        done = json.loads(await installation.botpulse("dead-letters", "redrive", "--json", status=1))
+        assert done["redriven"] == 3
+        copies = [record for record in await events_on_log(installation) if originals_of(record.headers)]
+        assert [json.loads(record.value)["id"] for record in copies] == ["m2", "p1", "m3"], "in the user's order"
+        assert {record.key for record in copies} == {b"7"}
+        await installation.botpulse("wait", "--timeout=60")
+        states = {letter["detail"]: letter["state"] for letter in await letters(installation)}
+        assert sorted(states.values()) == ["open", "redriven"]
+        assert states["refused by a rule that is too strict"] == "redriven"
+
+        again = json.loads(await installation.botpulse("dead-letters", "redrive", "--json", status=1))
+        assert again["redriven"] == 0
+        assert len(await events_on_log(installation)) == len(sent) + 3
+        assert [s.terminate() for s in fixed] == [0, 0]
+
+    live = await tables(installation.database_url)
+    user = live["users"][7,]
+    assert (user["lifetime_messages"], user["purchase_count"], user["total_spent_cents"]) == (3, 1, 1000)
+    assert live["users"][8,]["lifetime_messages"] == 1
+    # Live, the copy moved the tier; in a log that accepts the original it is the original: nothing else may differ.
+    outcome = await verify(installation.database_url, BrokerAddress(servers), topics)
+    assert {(d.table, d.column) for d in outcome.differences.kept} == {("users", "tier_changed_at")}
+    assert await rebuilt(installation, template_database) == live
+
+    state = PartitionState()
+    records = [record for record in await events_on_log(installation) if record.key == b"7"]
+    fold_batch(records, Decoder(TEST_PARTITIONS), state)
+    again_folded = aggregate.decode(state.changes()[0][0][1])
+    was = (await log.aggregates(servers, topics))["7"]
+    assert (again_folded.messages, again_folded.spent_cents, again_folded.purchases) == (3, 1000, 1)
+    assert (was["messages"], was["spent_cents"], was["purchases"]) == (3, 1000, 1)
+
+
+async def test_what_the_database_refused_counts_once_everywhere(
+    installation: Installation, template_database: str
+) -> None:
+    servers, topics = installation.stack.bootstrap_servers, installation.topics
+    await execute(
+        installation.database_url, "ALTER TABLE botpulse.user_days ADD CONSTRAINT wrong CHECK (credits_spent <> 666)"
+    )
+    with ExitStack() as running:
+        both = services(installation, running)
+        await log.publish(servers, topics, [spent(7, "s1", 666), message(8, "n1")])
+        await installation.botpulse("wait", "--timeout=60")
+        # More events than streams remembers of a user lie between the original and its copy.
+        await log.publish(servers, topics, [message(7, f"m{number}") for number in range(80)])
+        await installation.botpulse("wait", "--timeout=60")
+        (letter,) = await letters(installation)
+        assert (letter["stage"], letter["reason"], letter["state"], letter["user"]) == (
+            "projections", "database", "open", 7
+        )  # fmt: skip
+        shown = json.loads(await installation.botpulse("dead-letters", "show", letter["record"], "--json"))
+        assert shown["value"]["data"] == {"credits": 666, "reason": "(hidden)"}
+        assert [near["what"] for near in shown["neighbours"]][-1] == "botpulse.message.received.v1"
+
+        await execute(installation.database_url, "ALTER TABLE botpulse.user_days DROP CONSTRAINT wrong")
+        await installation.botpulse("dead-letters", "redrive", letter["record"])
+        await installation.botpulse("wait", "--timeout=60")
+        assert [one["state"] for one in await letters(installation)] == ["redriven"]
+        assert [s.terminate() for s in both] == [0, 0]
+    live = await tables(installation.database_url)
+    assert (live["users"][7,]["message_credits"], live["users"][7,]["lifetime_messages"]) == (-666, 80)
+    was = (await log.aggregates(servers, topics))["7"]
+    assert (was["credits"], was["credits_spent"], was["messages"]) == (-666, 666, 80)
+    outcome = await verify(installation.database_url, BrokerAddress(servers), topics)
+    assert outcome.differences.kept == []
+    assert outcome.aggregates == 2
+    assert await rebuilt(installation, template_database) == live
+    assert await installation.value("SELECT state FROM botpulse.refused_events") == "redriven"
