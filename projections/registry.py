@@ -19,6 +19,7 @@ from projections.folds import (
     dead_letters,
     hourly_metrics,
     messages,
+    purchase_triggers,
     tier_history,
     user_days,
     user_sessions,
@@ -52,16 +53,18 @@ PROJECTIONS: Final = (
         payments.apply,
     ),
     Projection("user_sessions", ("user_sessions",), user_sessions.apply),
+    Projection("user_offers", ("user_offers",), purchase_triggers.apply_offers),
     Projection("user_days", ("user_days",), user_days.apply),
     Projection("tier_history", ("tier_history",), tier_history.apply),
     Projection("dead_letters", ("dead_letters",), dead_letters.apply),
     Projection("messages", ("user_message_counts", "message_patterns"), messages.apply),
     Projection("content", ("content_items", "content_buyers"), content.apply),
+    Projection("purchase_triggers", ("purchase_triggers",), purchase_triggers.apply),
     Projection("hourly_metrics", ("hourly_metrics",), hourly_metrics.apply),
     Projection("daily_metrics", ("daily_metrics",), daily_metrics.apply),
 )
-"""Users first, for the foreign keys; sessions before days, whose old actions they may read; what writers of several
-partitions share (patterns, content, figures) last, so that they wait for each other for as short as possible."""
+"""Users first, for the foreign keys; sessions and offers before days, whose old actions they read; what writers of
+several partitions share (patterns, content, figures) last, so that they wait for each other as short as possible."""
 
 
 async def apply(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Applied:

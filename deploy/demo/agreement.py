@@ -47,6 +47,7 @@ SECTIONS: Final = (
             "unique_buyers", "revenue_cents",
         ),
     ),
+    Section("triggers", "purchase_triggers", ("event_type",), ("purchases", "revenue_cents")),
     Section("hours", "hourly_metrics", ("hour",), HOURLY),
     Section("patterns", "message_patterns", ("weekday", "hour", "kind"), ("messages",)),
     Section(

@@ -20,6 +20,7 @@ from deploy.simulate.books_days import days_of, hour_text, hours_of
 from deploy.simulate.books_messages import Mailbag
 from deploy.simulate.books_money import Money
 from deploy.simulate.books_sessions import Act, sessions_of
+from deploy.simulate.books_triggers import Leads
 from deploy.simulate.generator import Emission
 
 # The rules are data, the newest version counts; only how they are applied is ours.
@@ -46,6 +47,7 @@ class Books:
         self.money = Money()
         self.catalogue = Catalogue()
         self.mailbag = Mailbag()
+        self.leads = Leads()
         self.counts: dict[str, int] = dict.fromkeys(
             ("records", "events", "duplicates", "copies", "conflicts", "refused"), 0
         )
@@ -104,6 +106,7 @@ class Books:
 
     def _of_user(self, kind: str, user: str, at: datetime, data: dict[str, Any]) -> None:
         acts = self._acts[user]
+        self.leads.take(kind, user, at)
         day = self._daily[at.date().isoformat()]
         if kind == "message.received":
             acts.append(Act(at, 1, 0, 0))
@@ -178,6 +181,7 @@ class Books:
             "hours": hours_of(self._hourly, self.money),
             "payments": self.money.report(),
             "content": self.catalogue.report(),
+            "triggers": self.leads.report(self.money),
             "patterns": self.mailbag.patterns(),
             "preferences": self.mailbag.preferences(),
             "sessions": [session for user, done in acts.items() for session in sessions_of(user, done)],

@@ -73,20 +73,25 @@ def _place(placed: tuple[int, Action]) -> int:
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_PACKED: Final = Struct(">QI")
-PACKED_BYTES: Final = _PACKED.size
+PACKED: Final = Struct(">QI")
+"""How an action is packed: its moment and kind, its amount."""
+PACKED_BYTES: Final = PACKED.size
+
+
+def microseconds(time: datetime) -> int:
+    """Return the microseconds since 1970."""
+    since = time - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def pack(time: datetime, kind: int, amount: int) -> bytes:
     """Return the packed form of one action."""
-    since = time - _EPOCH
-    micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-    return _PACKED.pack(micros << 3 | kind, amount)
+    return PACKED.pack(microseconds(time) << 3 | kind, amount)
 
 
 def unpack(telegram_id: int, packed: bytes) -> Iterable[Action]:
     """Yield the actions of a packed row."""
-    for moment, amount in _PACKED.iter_unpack(packed):
+    for moment, amount in PACKED.iter_unpack(packed):
         yield Action(telegram_id, _EPOCH + timedelta(microseconds=moment >> 3), moment & 7, amount)
 
 

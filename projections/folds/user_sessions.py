@@ -29,7 +29,7 @@ async def apply(connection: asyncpg.Connection, work: Work) -> None:
     for action in work.actions.lost:
         lost.setdefault(action.telegram_id, []).append(action)
 
-    before = await _load(connection, gained, lost)
+    before = work.sessions = await _load(connection, gained, lost)
     pieces = {user: [single(action) for action in actions] for user, actions in gained.items()}
     intact = await _dissolve(connection, before, lost, pieces) if lost else before
     after = {user: merge([*intact.get(user, ()), *pieces[user]]) for user in pieces}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
@@ -13,7 +13,18 @@ from projections.folds.day_figures import DayFigures
 from projections.folds.differences import Differences
 from projections.folds.hour_figures import HourFigures
 from projections.folds.journal import Journal
+from projections.folds.sessions import Session
 from projections.ledger.ledger import Ledger
+
+PURCHASES, REVENUE_CENTS = range(2)
+"""The figures of Triggers."""
+
+
+class Triggers(Differences[str]):
+    """Differences by the type of event before purchases."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
 
 
 @dataclass(slots=True)
@@ -25,6 +36,9 @@ class Work:
     actions: Actions
     days: DayFigures
     hours: HourFigures
+    sessions: dict[int, list[Session]] = field(default_factory=dict)
+    """By user, what `user_sessions` found stored around the batch's actions."""
+    triggers: Triggers = field(default_factory=Triggers)
 
 
 def columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:

@@ -28,14 +28,19 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "message_patterns": ("weekday", "hour", "kind"),
     "dead_letters": ("topic", "partition", "log_offset", "stage"),
     "hourly_metrics": ("hour",),
+    "user_offers": ("telegram_id", "date"),
+    "purchase_triggers": ("event_type",),
 }
 """The tables that are compared, with the columns of their primary keys."""
 NOT_COMPARED: Final[dict[str, str]] = {}
 """The other tables that projections fill, and why not."""
-SHARED: Final = frozenset({"daily_metrics", "content_items", "message_patterns", "dead_letters", "hourly_metrics"})
+SHARED: Final = frozenset(
+    {"daily_metrics", "content_items", "message_patterns", "dead_letters", "hourly_metrics", "purchase_triggers"}
+)
 """Tables whose rows sum up many users."""
 
 _ACTION_BYTES: Final = 12
+_MOMENT_BYTES: Final = 8
 
 
 def kind_of(event: Any) -> str:
@@ -59,11 +64,13 @@ def stored_row(table: str, record: Mapping[str, Any]) -> tuple[Key, Row]:
     key = tuple(row.pop(column) for column in KEYS[table])
     if table == "user_days":
         row["actions"] = unordered(row["actions"])
+    elif table == "user_offers":
+        row["moments"] = unordered(row["moments"], _MOMENT_BYTES)
     elif table == "tier_history":
         row["caused_by"] = json.loads(row["caused_by"])
     return key, row
 
 
-def unordered(actions: bytes) -> list[bytes]:
-    """Return a day's packed actions without their order, which is that of arrival."""
-    return sorted(actions[at : at + _ACTION_BYTES] for at in range(0, len(actions), _ACTION_BYTES))
+def unordered(packed: bytes, size: int = _ACTION_BYTES) -> list[bytes]:
+    """Return a day's packed actions or offers without their order, which is that of arrival."""
+    return sorted(packed[at : at + size] for at in range(0, len(packed), size))

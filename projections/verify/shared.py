@@ -30,6 +30,7 @@ class Shared:
         self.hours: defaultdict[datetime, Counter[str]] = defaultdict(Counter)
         self.letters: dict[Key, Row] = {}
         """The first letter about each refused record and stage; letters come in the order of their log."""
+        self.triggers: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.items: defaultdict[str, Item] = defaultdict(Item)
         self.patterns: Counter[tuple[int, int, str]] = Counter()
         """Messages by weekday, hour and kind."""
@@ -60,6 +61,8 @@ class Shared:
         """Add what a user, whose events are all folded, contributes."""
         for day, column, amount in user.day_figures():
             self.days[day][column] += amount
+        for event_type, cents in user.purchase_triggers():
+            self.triggers[event_type].update(purchases=1, revenue_cents=cents)
         for time, column in user.hour_figures():
             self._count(time, column)
         self.patterns.update((time.isoweekday(), time.hour, kind) for time, kind in user.messages)
@@ -71,6 +74,8 @@ class Shared:
         """Add the sums of other users."""
         for day, figures in other.days.items():
             self.days[day].update(figures)
+        for event_type, sums in other.triggers.items():
+            self.triggers[event_type].update(sums)
         for hour, counts in other.hours.items():
             self.hours[hour].update(counts)
         for identity, letter in other.letters.items():
@@ -91,6 +96,7 @@ class Shared:
                 (hour,): {column: counts[column] for column in _HOURLY} for hour, counts in hours.items()
             },
             "dead_letters": self.letters,
+            "purchase_triggers": {(event_type,): dict(sums) for event_type, sums in self.triggers.items()},
             "daily_metrics": {
                 (day,): {
                     **{column: figures[column] for column in _FIGURES},

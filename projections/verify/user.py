@@ -170,6 +170,7 @@ class User:
             "user_sessions": self._sessions(actions),
             "user_days": self._days(actions),
             "user_message_counts": self._message_counts(),
+            "user_offers": self._offers(),
             "content_buyers": {
                 (deed.content_id, self.telegram_id): {} for deed in self.deeds if deed.kind == "content.unlocked"
             },
@@ -195,6 +196,14 @@ class User:
         yield from self.money.hour_figures()
         for row in self._tier_changes.values():
             yield row["changed_at"], "tier_changes"
+
+    def purchase_triggers(self) -> Iterable[tuple[str, int]]:
+        """Yield, for each purchase, each kind of action or offer in the half hour before it, with its cents."""
+        offers = [(deed.time, deed.kind, 0) for deed in self.deeds if deed.kind == "content.offered"]
+        happened = [*self.actions(), *offers]
+        for charge in self.money.charges.values():
+            for kind in {kind for time, kind, _ in happened if timedelta(0) < charge.time - time <= _HALF_HOUR}:
+                yield kind, charge.data.amount_cents
 
     def _user(self, actions: list[Action]) -> Row:
         last_active = actions[-1][0] if actions else None
@@ -224,6 +233,14 @@ class User:
                 "referred_event_id": referral and referral.id,
             }
         }
+
+    def _offers(self) -> dict[Key, Row]:
+        offered = sorted(deed.time for deed in self.deeds if deed.kind == "content.offered")
+        days: dict[Key, Row] = {}
+        for time in offered:
+            moments = days.setdefault((self.telegram_id, time.date()), {"moments": []})["moments"]
+            moments.append(((time - _1970) // _MICROSECOND).to_bytes(8, "big"))
+        return days
 
     def _message_counts(self) -> dict[Key, Row]:
         if not self.messages:

@@ -67,7 +67,9 @@ async def test_random_money_of_one_user(
 @many
 @given(
     events=histories(
-        kinds=("message.received", "credits.spent", "payment.succeeded", "content.viewed"), users=(1,), spread=20
+        kinds=("message.received", "credits.spent", "payment.succeeded", "content.viewed", "content.offered"),
+        users=(1,),
+        spread=20,
     ),
     cuts=st.lists(st.integers(0, 30)),
 )

@@ -126,3 +126,47 @@ async def test_rolling_windows_as_of_now(connection: asyncpg.Connection, zone: s
         }
         assert rows[user] == {"telegram_id": user, **expected}
     assert rows[1]["messages_24h"] < rows[1]["messages_7d"] < rows[1]["messages_30d"] < len(edges) * 3
+
+
+def offered(user: int, time: datetime) -> BotEvent:
+    return event("content.offered", user, time, content_id="c")
+
+
+async def triggers(connection: asyncpg.Connection) -> dict[str, tuple[int, int]]:
+    return {row[0]: (row[1], row[2]) for row in await connection.fetch("SELECT * FROM purchase_triggers")}
+
+
+async def test_each_type_before_a_purchase_gets_the_whole_of_it_once(connection: asyncpg.Connection) -> None:
+    minute = timedelta(minutes=1)
+    log = [
+        offered(1, MONDAY - 30 * minute),  # exactly half an hour before, on the day before
+        wrote(1, MONDAY - 29 * minute),
+        wrote(1, MONDAY - 1 * minute),
+        event("content.viewed", 1, MONDAY - 30 * minute - timedelta(microseconds=1), content_id="c"),
+        event("credits.spent", 1, MONDAY, credits=1, reason="other"),  # at the moment of the purchase: not before it
+        wrote(2, MONDAY - minute),  # somebody else
+        charge(1, MONDAY, cents=500),
+        charge(1, MONDAY + minute, "c2", cents=70),
+    ]
+    await apply_split(connection, arrivals(log), range(len(log)))
+    assert await triggers(connection) == {
+        "content.offered": (1, 500),
+        "message.received": (2, 570),
+        "payment.succeeded": (1, 70),
+        "credits.spent": (1, 70),
+    }
+
+
+async def test_late_offers_and_messages_and_a_charge_that_moves(connection: asyncpg.Connection) -> None:
+    minute = timedelta(minutes=1)
+    steps: list[tuple[BotEvent, dict[str, tuple[int, int]]]] = [
+        (charge(1, MONDAY, event_id="late"), {}),
+        (offered(1, MONDAY - minute), {"content.offered": (1, 500)}),
+        (wrote(1, MONDAY - 2 * minute), {"content.offered": (1, 500), "message.received": (1, 500)}),
+        (wrote(1, MONDAY - 3 * minute), {"content.offered": (1, 500), "message.received": (1, 500)}),
+        (charge(1, MONDAY - 90 * minute, event_id="early"), {}),
+        (offered(1, MONDAY - 91 * minute), {"content.offered": (1, 500)}),
+    ]
+    for number, (step, expected) in enumerate(steps):
+        await apply(connection, arrivals([step], first_offset=number))
+        assert await triggers(connection) == expected, number

@@ -50,3 +50,7 @@ SELECT * FROM botpulse.hourly_metrics WHERE events > 0;
 -- name: letters_by_reason
 -- How many records have a dead letter, by its reason.
 SELECT reason, count(*) AS records FROM botpulse.dead_letters GROUP BY reason ORDER BY reason;
+
+-- name: purchase_triggers
+-- What leads to purchases, as the demo compares it with the simulator's books.
+SELECT * FROM botpulse.purchase_triggers;

@@ -87,3 +87,11 @@ SELECT * FROM hourly_metrics;
 -- name: dead_letters
 -- All records that were refused.
 SELECT * FROM dead_letters;
+
+-- name: user_offers
+-- Offers to users by day.
+SELECT * FROM user_offers WHERE telegram_id = ANY ($1::bigint[]);
+
+-- name: purchase_triggers
+-- What leads to purchases.
+SELECT * FROM purchase_triggers;

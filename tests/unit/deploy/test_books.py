@@ -336,6 +336,22 @@ def test_hours_count_each_fact_at_the_time_that_stands() -> None:
     }
 
 
+def test_what_comes_before_a_purchase_gets_all_of_it_once() -> None:
+    report = kept(
+        event("content.offered", "09:30:00", {"content_id": "c"}),
+        event("message.received", "09:29:59.999999", {"kind": "text"}),
+        event("content.viewed", "10:00:00", {"content_id": "c"}),
+        event("content.offered", "09:50:00", {"content_id": "c"}, user="43"),
+        paid("10:00:00", 100),
+        paid("10:10:00", 10, "ch2"),
+    )
+    assert report["triggers"] == {
+        "content.offered": {"purchases": 1, "revenue_cents": 100},
+        "content.viewed": {"purchases": 1, "revenue_cents": 10},
+        "payment.succeeded": {"purchases": 1, "revenue_cents": 10},
+    }
+
+
 def test_what_is_refused_counts_nowhere() -> None:
     books = Books()
     books.refused("syntax")
