@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.botpulse-ready
+ASYNCAPI := $(VENV)/asyncapi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-ops faults soak bench bench-docs
+.PHONY: help setup demo test check check-ops check-asyncapi faults soak bench bench-docs
 
 help: ## Say what there is to make
 	@echo "Botpulse: make TARGET [PYTHON=python3.13]"
@@ -37,11 +38,12 @@ demo: $(READY) ## A real Kafka and Postgres, 50,000 simulated events, both servi
 test: $(READY) ## All tests, on a real Kafka and a real Postgres
 	@$(BIN)/pytest
 
-check: $(READY) ## Format, lint, types and import rules
+check: $(READY) ## Format, lint, types, import rules, and that no event version became narrower
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/botpulse schemas check
 
 faults: $(READY) ## The long fault campaign: an hour or 300 faults; FAULTS="--seed 7 --faults 100" and the like
 	@$(BIN)/python -m tests.faults $(FAULTS)
@@ -61,9 +63,17 @@ bench-docs: $(READY) ## All benchmarks in full, half an hour on a quiet machine;
 	@$(BIN)/botpulse bench projections --repeat 3 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench latency --into docs/benchmarks.md
 
-check-ops: ## What needs tools outside the wheels: so far docker compose, on docker-compose.yml
+check-ops: check-asyncapi ## What needs tools outside the wheels: so far docker compose, on docker-compose.yml
 	@if docker compose version >/dev/null 2>&1; then \
 		docker compose --file docker-compose.yml config --quiet && echo "docker-compose.yml is valid"; \
 	else \
 		echo "check-ops: docker compose is not installed, so docker-compose.yml was not checked" >&2; \
+	fi
+
+check-asyncapi: ## The exported AsyncAPI document through the official parser, from npm
+	@if command -v npm >/dev/null 2>&1; then \
+		npm install --prefix $(ASYNCAPI) --no-audit --no-fund --loglevel=error @asyncapi/parser@3.6.6 >/dev/null && \
+		NODE_PATH=$(ASYNCAPI)/node_modules node deploy/contract/validate_asyncapi.cjs schemas/published/asyncapi.json; \
+	else \
+		echo "check-ops: npm is not installed, so schemas/published/asyncapi.json was not checked" >&2; \
 	fi

@@ -17,7 +17,9 @@ from deploy.commands import (
     export,
     migrate,
     publish,
+    rebuild,
     run,
+    schemas,
     simulate,
     stack,
     status,
@@ -48,9 +50,11 @@ demo.register(app)
 bench.register(app)
 user.register(app)
 tiers.register(app)
+schemas.register(app)
 verify.register(app)
 dead_letters.register(app)
 explain.register(app)
+rebuild.register(app)
 export.register(app)
 
 

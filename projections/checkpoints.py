@@ -13,7 +13,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -51,6 +51,16 @@ class Lease:
     """The offset of the last record that was read, None before the first."""
     record_digest: bytes | None
 
+    def after(self, move: Move) -> Lease:
+        """Return the lease as a committed move leaves it."""
+        last = move.last_record
+        return replace(
+            self,
+            next_offset=move.next_offset,
+            last_offset=self.last_offset if last is None else last.offset,
+            record_digest=self.record_digest if last is None else record_digest(last),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
@@ -81,6 +91,11 @@ def record_digest(record: LogRecord) -> bytes:
         digest.update(part or b"")
     digest.update(struct.pack(">q", record.timestamp))
     return digest.digest()
+
+
+async def generation(connection: asyncpg.Connection) -> int:
+    """Return what tells this generation of the tables from the one that a rebuild puts in its place."""
+    return int(await connection.fetchval(sql.query("checkpoints", "generation")))
 
 
 async def claim(connection: asyncpg.Connection, place: Place, owner: str) -> Lease:
@@ -124,7 +139,7 @@ async def renew(connection: asyncpg.Connection, lease: Lease) -> int:
 
 
 @asynccontextmanager
-async def _as_login(connection: asyncpg.Connection) -> AsyncIterator[None]:
+async def as_login(connection: asyncpg.Connection) -> AsyncIterator[None]:
     """A transaction with the rights of the login: about backends Postgres tells, and ends, only a login's own."""
     async with connection.transaction():
         await connection.execute(sql.query("checkpoints", "act_as_login"))
@@ -133,7 +148,7 @@ async def _as_login(connection: asyncpg.Connection) -> AsyncIterator[None]:
 
 async def _backend(connection: asyncpg.Connection) -> tuple[int, datetime]:
     """The process id and start of this session's backend."""
-    async with _as_login(connection):
+    async with as_login(connection):
         row = await connection.fetchrow(sql.query("checkpoints", "own_backend"))
     assert row is not None, "a session has a backend"
     return row["pid"], row["backend_start"]
@@ -144,7 +159,7 @@ async def _terminate_owner(connection: asyncpg.Connection, place: Place) -> bool
     recorded = await connection.fetchrow(sql.query("checkpoints", "recorded_owner"), place.topic, place.partition)
     if recorded is None:
         return False
-    async with _as_login(connection):
+    async with as_login(connection):
         return bool(await connection.fetchval(sql.query("checkpoints", "terminate_backend"), *recorded))
 
 

@@ -71,10 +71,12 @@ async def open_connection(
     idle_in_transaction_ms: int = 0,
     command_seconds: float | None = COMMAND_SECONDS,
     role: str | None = PROJECTOR,
+    schema: str = SCHEMA,
 ) -> asyncpg.Connection:
     """Connect once with the session settings of this package; raises asyncpg's errors and OSError as they are.
 
     The session acts as `role`, which the login must be a member of; None leaves it the login's own rights.
+    Names without a schema are those of `schema`, and what it does not have those of the live one.
     """
     settings = {} if role is None else {"role": role}
     return await asyncpg.connect(
@@ -83,7 +85,7 @@ async def open_connection(
         command_timeout=command_seconds,
         server_settings={
             "application_name": application_name,
-            "search_path": SCHEMA,
+            "search_path": SCHEMA if schema == SCHEMA else f"{schema}, {SCHEMA}",
             "timezone": "UTC",
             "lock_timeout": str(lock_timeout_ms),
             "idle_in_transaction_session_timeout": str(idle_in_transaction_ms),
@@ -104,6 +106,7 @@ async def connect(
     command_seconds: float | None = COMMAND_SECONDS,
     patience_seconds: float = 0.0,
     role: str | None = PROJECTOR,
+    schema: str = SCHEMA,
 ) -> asyncpg.Connection:
     """Connect at the start of a program, trying again for `patience_seconds` while nobody answers.
 
@@ -120,6 +123,7 @@ async def connect(
                 idle_in_transaction_ms=idle_in_transaction_ms,
                 command_seconds=command_seconds,
                 role=role,
+                schema=schema,
             )
         except asyncpg.InvalidAuthorizationSpecificationError:
             raise ConfigurationError(

@@ -20,6 +20,7 @@ FETCH_BYTES: Final = 8 * 1024 * 1024
 """Most that is fetched ahead while a batch is written: what memory holds beside the batch in hand."""
 PARTITION_FETCH_BYTES: Final = 1024 * 1024
 READ_BACK_SECONDS: Final = 30.0
+STOP_AGAIN_SECONDS: Final = 0.2
 
 
 class LogReader:
@@ -44,13 +45,22 @@ class LogReader:
 
     async def stop(self) -> None:
         """Close the connections."""
-        await self._consumer.stop()
+        stopping = asyncio.ensure_future(self._consumer.stop())
+        while stopping not in (await asyncio.wait([stopping], timeout=STOP_AGAIN_SECONDS))[0]:
+            # A client that has just been given other partitions swallows its cancellation: it waits for a fetch that it
+            # has cancelled itself.
+            self._consumer._fetcher._fetch_task.cancel()
+        await stopping
 
     def assign(self, positions: Mapping[Place, int]) -> None:
         """Read these partitions from these offsets on, and no others."""
         self._consumer.assign([TopicPartition(*place) for place in positions])
         for place, offset in positions.items():
             self._consumer.seek(TopicPartition(*place), offset)
+
+    def leave(self, place: Place) -> None:
+        """Read no more of a partition until the next `assign`."""
+        self._consumer.pause(TopicPartition(*place))
 
     async def fetch(self, max_records: int, timeout_seconds: float) -> dict[Place, list[LogRecord]]:
         """Return what has arrived, up to `max_records` over all partitions; waits only while there is nothing.

@@ -15,6 +15,7 @@ from typing import Final
 from projections.checkpoints import Place
 from projections.intake import Decoded, Intake
 from projections.log_reader import LogReader
+from schemas.records import LogRecord
 
 FETCH_SECONDS: Final = 0.5
 """How long one fetch waits for a first record."""
@@ -35,12 +36,15 @@ class Prefetch:
         self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self, positions: Mapping[Place, int]) -> None:
-        """Read these partitions from these offsets on, and no others; what was ready before is dropped."""
+    async def start(self, positions: Mapping[Place, int], stops: Mapping[Place, int] | None = None) -> None:
+        """Read these partitions from these offsets on, and no others; what was ready before is dropped.
+
+        With `stops` not past these offsets: then nothing more of a partition is read.
+        """
         await self.stop()
         self._reader.assign(positions)
         if positions:
-            self._task = asyncio.create_task(self._run(dict(positions)))
+            self._task = asyncio.create_task(self._run(dict(positions), dict(stops or {})))
             self._task.add_done_callback(lambda _: self._changed.set())
 
     async def stop(self) -> None:
@@ -74,8 +78,8 @@ class Prefetch:
         self._room.set()
         return taken if taken.positions else None
 
-    async def _run(self, positions: dict[Place, int]) -> None:
-        while True:
+    async def _run(self, positions: dict[Place, int], stops: dict[Place, int]) -> None:
+        while positions:
             while self.full:
                 self._room.clear()
                 await self._room.wait()
@@ -88,12 +92,29 @@ class Prefetch:
             }
             if not moved:
                 continue
+            if stops:
+                fetched = self._cut(fetched, moved, stops)
             decoded = await self._intake.decode(fetched)
             decoded.begins = {place: positions[place] for place in moved}
             decoded.positions = moved
             positions |= moved
+            for place in [place for place in moved if moved[place] == stops.get(place)]:
+                self._reader.leave(place)
+                del positions[place]
             if self._ready.positions:
                 self._ready.append(decoded)
             else:
                 self._ready = decoded
             self._changed.set()
+
+    @staticmethod
+    def _cut(
+        fetched: Mapping[Place, list[LogRecord]], moved: dict[Place, int], stops: Mapping[Place, int]
+    ) -> dict[Place, list[LogRecord]]:
+        """Leave out what lies at or past the stops."""
+        past = [place for place, position in moved.items() if position > stops.get(place, position)]
+        moved |= {place: stops[place] for place in past}
+        return {
+            place: [record for record in records if record.offset < stops[place]] if place in past else records
+            for place, records in fetched.items()
+        }

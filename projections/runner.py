@@ -21,7 +21,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 import asyncpg
@@ -31,7 +30,7 @@ from projections import checkpoints, sql
 from projections.applied import AppliedEvents
 from projections.batch import Apply
 from projections.belonging import check_belonging
-from projections.checkpoints import Lease, Place, record_digest
+from projections.checkpoints import Lease, Place
 from projections.database import is_away
 from projections.group import Membership
 from projections.health import Health
@@ -95,6 +94,8 @@ class Runner:
         self._leases: dict[Place, Lease] = {}
         self._generation = 0
         """The membership's generation that the leases are of."""
+        self._tables = 0
+        """The generation of the tables that the leases are of."""
         self._leased_by = 0
         """The session that the leases are registered with."""
         self._in_hand: Batch | None = None
@@ -119,7 +120,11 @@ class Runner:
                 self._health.last_turn = time.monotonic()
                 self._membership.check()
                 try:
-                    await self._turn()
+                    try:
+                        await self._turn()
+                    except FencedOut:
+                        if not await self._another_generation():
+                            raise
                 except Exception as error:
                     if not is_away(error, self._session.connection):
                         raise
@@ -155,6 +160,16 @@ class Runner:
         else:
             await self._fetch(connection)
 
+    async def _another_generation(self) -> bool:
+        """Whether a rebuild has put other tables in place since the claims; this worker then claims anew."""
+        if self._session.connection is None or not self._leases:
+            return False
+        if await checkpoints.generation(self._session.connection) == self._tables:
+            return False
+        log.info("other tables were put in place of the ones that this worker wrote")
+        self._generation = -1
+        return True
+
     async def _wait_for_database(self, error: BaseException) -> None:
         self._health.database_up = False
         self._metrics.retried()
@@ -178,6 +193,8 @@ class Runner:
         generation, partitions = self._membership.generation, self._membership.partitions
         await self._release()
         self._health.joined = False
+        # Before the claims: whatever of them is of older tables is noticed at the first batch.
+        self._tables = await checkpoints.generation(connection)
         leases = [await checkpoints.claim(connection, place, self._owner) for place in sorted(partitions)]
         for lease in leases:
             if lease.place.partition >= self._partition_counts[lease.place.topic]:
@@ -253,14 +270,7 @@ class Runner:
     def _committed(self, batch: Batch, written: Written | None) -> None:
         """Go on from the batch's end. `written` is None where the commit was in doubt: what it did is not counted."""
         for move in batch.moves:
-            lease = self._leases[move.place]
-            last = move.last_record
-            self._leases[move.place] = replace(
-                lease,
-                next_offset=move.next_offset,
-                last_offset=lease.last_offset if last is None else last.offset,
-                record_digest=lease.record_digest if last is None else record_digest(last),
-            )
+            self._leases[move.place] = self._leases[move.place].after(move)
             self._metrics.moved(move.place, move.next_offset)
         self._in_hand = None
         self._membership.hint({move.place: move.next_offset for move in batch.moves})
@@ -280,10 +290,13 @@ class Runner:
             self._next_look = 0.0
 
     async def _look(self, connection: asyncpg.Connection) -> None:
-        """Now and then: how far behind, is Kafka there, is anything refused still open."""
+        """Now and then: are the tables still these, how far behind, is Kafka there, is anything refused still open."""
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + LOOK_SECONDS
+        # While nothing arrives no fence says so; tables that were taken back may lack events that are on the log.
+        if await self._another_generation():
+            return
         for place, lease in self._leases.items():
             end = self._reader.end_of(place)
             if end is not None:

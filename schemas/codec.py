@@ -24,6 +24,7 @@ from .reasons import Reason
 from .records import CONTENT_TYPE_HEADER, LogRecord
 from .refusals import refusal
 from .syntax import check_syntax, is_plain
+from .upcasters import UPCASTERS, upcast
 
 __all__ = [
     "CONTENT_TYPE_HEADER",
@@ -73,7 +74,10 @@ class _RecordDecoder(Generic[E]):
         self._moment: tuple[int, datetime, Limits] = (0, _latest_time(0), limits_at(0))
 
     def decode(self, record: LogRecord) -> E:
-        """Return the record's event. Raises InvalidEvent, and nothing else, where the rule is broken."""
+        """Return the record's event, in its newest version.
+
+        Raises InvalidEvent, and nothing else, where the rule is broken.
+        """
         headers = record.headers
         if headers and headers != USUAL_HEADERS:
             check_headers(headers)
@@ -102,10 +106,12 @@ class _RecordDecoder(Generic[E]):
             self._moment = (timestamp, latest, limits)
         if event.time > latest:
             raise InvalidEvent(Reason.TIME, "time is more than 24 h after the broker's timestamp")
-        check = CHECKS.get(event.__class__)
+        event_class = event.__class__
+        check = CHECKS.get(event_class)
         if check is not None:
             check(event, limits)
-        return event
+        # What was sent is judged as it was sent; what is read is the newest version.
+        return event if event_class not in UPCASTERS else upcast(event)  # type: ignore[return-value]
 
 
 class Decoder(_RecordDecoder[BotEvent]):

@@ -127,6 +127,11 @@ ContentSubject = Annotated[
 ]
 JsonMediaType = Annotated[
     str,
-    Field(strict=True, max_length=512, pattern=r"^(?i-u:[a-z0-9!#$&^_.+-]+/(?:[a-z0-9!#$&^_.+-]*\+)?json) *(?:;.*)?$"),
+    Field(
+        strict=True,
+        max_length=512,
+        # In the syntax that JSON Schema shares with us: no inline flags.
+        pattern=r"^[A-Za-z0-9!#$&^_.+-]+/(?:[A-Za-z0-9!#$&^_.+-]*\+)?[Jj][Ss][Oo][Nn] *(?:;.*)?$",
+    ),
 ]
 """`application/json`, any other `…/json`, or a type with the suffix `+json`."""

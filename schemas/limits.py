@@ -109,7 +109,7 @@ CHECKS: Final[dict[type[Envelope], Callable[[Any, Limits], None]]] = {
     events.ContentUnlocked: _unlock,
     events.SubscriptionStarted: _payment,
     events.SubscriptionRenewed: _payment,
-    events.SubscriptionCancelled: _payment,
+    events.SubscriptionCancelledV1: _payment,
     events.SubscriptionPaymentFailed: _payment,
 }
 """The check of every event class that carries a limited number."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from .errors import InvalidEvent
-from .events import BotEvent, TierChanged
+from .events import EVENT_TYPES, TierChanged
 from .reasons import Reason
 
 _TIME_RULE = "must be YYYY-MM-DDTHH:MM:SS[.ffffff]Z"
@@ -50,7 +50,7 @@ def _member_names(model: type[BaseModel]) -> Iterator[str]:
                 yield from _member_names(part)
 
 
-_MEMBERS: Final = frozenset(name for model in (*get_args(BotEvent), TierChanged) for name in _member_names(model))
+_MEMBERS: Final = frozenset(name for model in (*EVENT_TYPES.values(), TierChanged) for name in _member_names(model))
 
 
 def refusal(error: ValidationError, value: bytes) -> InvalidEvent:

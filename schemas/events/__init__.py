@@ -45,6 +45,8 @@ from .payments import (
 )
 from .subscriptions import (
     SubscriptionCancelled,
+    SubscriptionCancelledData,
+    SubscriptionCancelledV1,
     SubscriptionData,
     SubscriptionPaymentFailed,
     SubscriptionRenewed,
@@ -89,12 +91,16 @@ BotEvent = (
     | SubscriptionPaymentFailed
     | AdminActionTaken
 )
+"""An event as every reader folds it: in its newest version."""
 
-Event = Annotated[BotEvent, Field(discriminator="type")]
-"""Any event that the bot sends."""
+OlderEvent = SubscriptionCancelledV1
+"""Older versions, which stay valid on the log; `upcasters` makes the newest of them."""
 
-EVENT_TYPES: Final[dict[str, type[BotEvent]]] = {
-    event_class.model_fields["type"].default: event_class for event_class in get_args(BotEvent)
+Event = Annotated[BotEvent | OlderEvent, Field(discriminator="type")]
+"""Any event that the bot sends, in any version."""
+
+EVENT_TYPES: Final[dict[str, type[BotEvent | OlderEvent]]] = {
+    event_class.model_fields["type"].default: event_class for event_class in get_args(BotEvent | OlderEvent)
 }
 """The class of each type that the bot sends."""
 
@@ -125,6 +131,7 @@ __all__ = [
     "MessageReceived",
     "MessageSent",
     "NoData",
+    "OlderEvent",
     "Original",
     "PaymentDisputeClosed",
     "PaymentDisputeClosedData",
@@ -139,6 +146,8 @@ __all__ = [
     "PaymentSucceeded",
     "PaymentSucceededData",
     "SubscriptionCancelled",
+    "SubscriptionCancelledData",
+    "SubscriptionCancelledV1",
     "SubscriptionData",
     "SubscriptionPaymentFailed",
     "SubscriptionRenewed",

@@ -32,11 +32,28 @@ class SubscriptionRenewed(UserEvent):
     data: SubscriptionData
 
 
-class SubscriptionCancelled(UserEvent):
-    """A subscription will not be prolonged."""
+class SubscriptionCancelledV1(UserEvent):
+    """A subscription will not be prolonged; the first version, read for ever."""
 
     type: Literal["botpulse.subscription.cancelled.v1"] = "botpulse.subscription.cancelled.v1"
     data: SubscriptionData
+
+
+class SubscriptionCancelledData(Value):
+    """`effective` says whether what was paid for runs on until `expires_at`; `reason` is the bot's own word for why."""
+
+    subscription_id: Id
+    effective: Literal["now", "period_end"]
+    plan: Text | None = None
+    expires_at: WireTime | None = None
+    reason: Text | None = None
+
+
+class SubscriptionCancelled(UserEvent):
+    """A subscription will not be prolonged."""
+
+    type: Literal["botpulse.subscription.cancelled.v2"] = "botpulse.subscription.cancelled.v2"
+    data: SubscriptionCancelledData
 
 
 class SubscriptionPaymentFailed(UserEvent):

@@ -219,7 +219,7 @@ def _subscription_deleted(event: Json, subscription: Json, rates: Rates) -> Read
         subscription=subscription["id"],
         metadata=subscription.get("metadata") or {},
     )
-    return Reading(reference, [(SubscriptionCancelled, {"subscription_id": subscription["id"]})])
+    return Reading(reference, [(SubscriptionCancelled, {"subscription_id": subscription["id"], "effective": "now"})])
 
 
 READERS: Final[Mapping[str, Callable[[Json, Json, Rates], Reading]]] = {

@@ -62,7 +62,8 @@ def subscription(change: Json) -> Iterator[Made]:
     data = {"subscription_id": change["invoice_payload"]}
     match change["state"]:
         case "canceled":
-            yield SubscriptionCancelled, data
+            # What was paid for runs on; Telegram does not say here until when.
+            yield SubscriptionCancelled, {**data, "effective": "period_end"}
         case "active":
             yield SubscriptionRenewed, data
         case "failed":

@@ -14,6 +14,7 @@ from projections.registry import apply
 from projections.verify.rows import KEYS, Rows, stored_row
 from projections.verify.tables import fold
 from schemas.events import EVENT_TYPES, BotEvent, TierChanged
+from schemas.upcasters import upcast
 
 DAY = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _ids = count()
@@ -38,7 +39,8 @@ def event(
     members = {name.rstrip("_"): value for name, value in data.items()}
     subject = f"content:{members['content_id']}" if kind in ("content.published", "content.changed") else str(user)
     fields = {"id": event_id or f"e{next(_ids)}", "source": source, "subject": subject, "time": time}
-    return EVENT_TYPES[f"botpulse.{kind}.v1"](**fields, data=members or ({} if "blocked" not in kind else None))
+    data = members or ({} if "blocked" not in kind else None)
+    return upcast(EVENT_TYPES[f"botpulse.{kind}.v1"](**fields, data=data))
 
 
 def message(user: int = 1, time: datetime = DAY) -> BotEvent:

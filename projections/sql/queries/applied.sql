@@ -4,9 +4,9 @@
 -- All digests of the given partitions and hours.
 SELECT a.partition, a.hour, a.digests
 FROM unnest($1::integer[], $2::timestamptz[]) AS wanted (partition, hour)
-JOIN botpulse.applied_events AS a ON a.partition = wanted.partition AND a.hour = wanted.hour;
+JOIN applied_events AS a ON a.partition = wanted.partition AND a.hour = wanted.hour;
 
 -- name: remember_digests
 -- The digests of a batch's events, one row a partition and hour. Never updated.
-INSERT INTO botpulse.applied_events (partition, hour, first_offset, digests)
+INSERT INTO applied_events (partition, hour, first_offset, digests)
 SELECT * FROM unnest($1::integer[], $2::timestamptz[], $3::bigint[], $4::bytea[]);

@@ -88,7 +88,7 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, Any]]]] = [
      [("ContentUnlocked", {"content_id": "photo-7", "price_cents": 0, "paid_with": "payment"})]),
     ("paid media without a payload", {"purchased_paid_media": paid_media("")}, []),
     ("subscription cancelled", {"subscription": subscription("canceled")},
-     [("SubscriptionCancelled", {"subscription_id": "monthly"})]),
+     [("SubscriptionCancelled", {"subscription_id": "monthly", "effective": "period_end"})]),
     ("subscription active again", {"subscription": subscription("active")},
      [("SubscriptionRenewed", {"subscription_id": "monthly"})]),
     ("subscription unpaid", {"subscription": subscription("failed")},

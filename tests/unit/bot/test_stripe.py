@@ -93,7 +93,7 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, dict[str, Any]]]] = [
                                       "charge_id": "pi_1"})),
     ("subscription ended",
      event("customer.subscription.deleted", {"id": "sub_1", "customer": "cus_1", "metadata": {}}),
-     ("subscription.cancelled", {"subscription_id": "sub_1"})),
+     ("subscription.cancelled", {"subscription_id": "sub_1", "effective": "now"})),
 ]  # fmt: skip
 
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 import schemas
 from schemas.codec import Decoder, TierChangeDecoder
+from schemas.events import BotEvent, Event, OlderEvent
 from schemas.partitioner import partition_of
 from schemas.records import CONTENT_TYPE_HEADER
 
@@ -20,6 +23,7 @@ BROKER_MS = 1_767_323_046_000
 EXAMPLES = Path(schemas.__file__).parent / "examples"
 DECODER = Decoder(PARTITIONS)
 TIER_DECODER = TierChangeDecoder(PARTITIONS)
+_SENT: TypeAdapter[BotEvent | OlderEvent] = TypeAdapter(Event)
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,12 @@ class Record:
     headers: Sequence[tuple[str, bytes]] = (CONTENT_TYPE_HEADER,)
     topic: str = "bot.events"
     offset: int = 7
+
+
+def as_sent(value: bytes | str | dict[str, Any]) -> BotEvent | OlderEvent:
+    """Return the event in the version that it was sent in, as no reader but the decoder sees it."""
+    found: BotEvent | OlderEvent = _SENT.validate_json(json.dumps(value) if isinstance(value, dict) else value)
+    return found
 
 
 def example_path(event_type: str, name: str = "full") -> Path:

@@ -1,0 +1,179 @@
+"""`botpulse rebuild`: the tables folded anew beside the live ones, compared with them, put in their place."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from deploy.console import Bar, Json, bar, interruptible, print_json, say
+from deploy.settings import Settings
+from projections import registry
+from projections.generations import layout, swap
+from projections.generations.compare import Difference
+from projections.generations.rebuild import Outcome, Plan
+from projections.generations.rebuild import rebuild as rebuild_tables
+from projections.generations.turn import take_turn
+from projections.settings import Settings as ProjectionSettings
+
+_WAIT = swap.WAIT_SECONDS
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(rebuild)
+
+
+def rebuild(
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that fold the log.")] = 2,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Compare and stop; nothing is swapped.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Swap also where there are differences, without asking.")] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds that the swap waits for whoever is in its way.")] = _WAIT,
+    rollback: Annotated[bool, typer.Option("--rollback", help="Go back to the previous tables.")] = False,
+    drop_previous: Annotated[bool, typer.Option("--drop-previous", help="Drop the previous tables.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fold all tables anew from the beginning of the log, beside the live ones, and put them in their place.
+
+    Live processing goes on. Exit status 1 when the tables differ and were not swapped, or another rebuild is running.
+    """
+    if sum((rollback, drop_previous, dry_run)) > 1:
+        raise typer.BadParameter("--rollback, --drop-previous and --dry-run exclude each other")
+    settings = _projection_settings()
+    with interruptible("interrupted: the live tables are as they were") as interrupts:
+        if rollback:
+            interrupts.run(_roll_back(settings, wait))
+            _tell(
+                as_json,
+                {"rolled_back": True},
+                "the previous tables are live again; the projections catch up by themselves",
+            )
+        elif drop_previous:
+            dropped = interrupts.run(_drop_previous(settings))
+            _tell(as_json, {"dropped": dropped}, "dropped" if dropped else "there are no previous tables")
+        else:
+            with _watching() as watcher:
+                plan = Plan(workers, dry_run, lambda differences: _agree(watcher, differences, yes, as_json), wait)
+                outcome = interrupts.run(rebuild_tables(settings, registry.apply, plan, watcher))
+            _report(outcome, dry_run, as_json)
+            if outcome.differences and not outcome.swapped:
+                raise typer.Exit(1)
+
+
+def _projection_settings() -> ProjectionSettings:
+    settings = Settings.from_environment()
+    # The rebuild makes tables: it is the installer's business.
+    return ProjectionSettings.from_environment(
+        bootstrap_servers=settings.bootstrap_servers(), installer_database_url=settings.database_url()
+    )
+
+
+def _tell(as_json: bool, content: dict[str, Any], line: str) -> None:
+    if as_json:
+        print_json(content)
+    else:
+        typer.echo(line)
+
+
+async def _roll_back(settings: ProjectionSettings, wait_seconds: float) -> None:
+    connection = await take_turn(settings)
+    try:
+        await swap.roll_back(connection, wait_seconds=wait_seconds, tell=say)
+    finally:
+        connection.terminate()
+
+
+async def _drop_previous(settings: ProjectionSettings) -> bool:
+    connection = await take_turn(settings)
+    try:
+        found = await layout.exists(connection, layout.PREVIOUS)
+        await layout.drop(connection, layout.PREVIOUS)
+        return found
+    finally:
+        connection.terminate()
+
+
+class _Shown:
+    """A rebuild's steps on one bar."""
+
+    def __init__(self, shown: Bar) -> None:
+        self._bar = shown
+        self._title = ""
+        self._done = self._total = 0
+        self._began = time.monotonic()
+
+    def step(self, title: str, total: int) -> None:
+        self._title, self._total, self._done, self._began = title, total, 0, time.monotonic()
+        self._bar.move(0, total or None, title)
+
+    def moved(self, units: int) -> None:
+        self._done += units
+        seconds = time.monotonic() - self._began
+        rate = f" {self._done / seconds:,.0f}/s" if seconds > 1 and self._total > 1000 else ""
+        self._bar.move(self._done, max(self._total, self._done) or None, self._title + rate)
+
+    def tell(self, line: str) -> None:
+        say(line)
+
+
+@contextmanager
+def _watching() -> Iterator[_Shown]:
+    with bar("rebuild") as shown:
+        yield _Shown(shown)
+
+
+def _agree(watcher: _Shown, differences: Sequence[Difference], yes: bool, as_json: bool) -> bool:
+    if yes:
+        return True
+    if as_json or not sys.stdin.isatty():
+        return False
+    _show(differences)
+    return typer.confirm("Put the new tables in place of the live ones?", default=False)
+
+
+def _show(differences: Sequence[Difference]) -> None:
+    console = Console()
+    table = Table(box=box.SIMPLE_HEAD, title="What the new tables have otherwise", title_justify="left")
+    for heading in ("table", "rows gone", "rows new", "rows changed"):
+        table.add_column(heading, justify="left" if heading == "table" else "right")
+    for difference in differences:
+        table.add_row(difference.table, *(f"{n:,}" for n in (difference.gone, difference.new, difference.changed)))
+    console.print(table)
+    for difference in differences:
+        for row in difference.rows:
+            key = ", ".join(f"{name} {value}" for name, value in row.key.items())
+            columns = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in row.columns.items())
+            event = f" (event {row.event})" if row.event else ""
+            console.print(
+                f"{difference.table}: {row.kind}: {key}{': ' if columns else ''}{columns}{event}", highlight=False
+            )
+        if difference.total > len(difference.rows):
+            console.print(f"{difference.table}: and {difference.total - len(difference.rows):,} rows more")
+
+
+def _report(outcome: Outcome, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({**asdict(outcome), "records_per_second": round(outcome.records_per_second, 1)})
+        return
+    if outcome.differences:
+        _show(outcome.differences)
+    else:
+        typer.echo("the new tables agree with the live ones in every row")
+    typer.echo(
+        f"{outcome.records:,} records folded in {outcome.fold_seconds:.1f} s ({outcome.records_per_second:,.0f}/s), "
+        f"indexes {outcome.complete_seconds:.1f} s, comparison {outcome.compare_seconds:.1f} s"
+    )
+    if outcome.swapped:
+        typer.echo("the new tables are live; `botpulse rebuild --rollback` goes back until `--drop-previous`")
+    elif dry_run:
+        typer.echo("nothing was swapped (--dry-run)")
+    else:
+        typer.echo("nothing was swapped: run again with --yes to put the new tables in place")

@@ -1,0 +1,168 @@
+"""A rebuild of everything: the next generation built from the beginning of the log, compared, and swapped in.
+
+    1  turn       one rebuild at a time
+    2  build      an empty generation in botpulse_next, without what is dear to keep up row by row
+    3  fold       the log up to where the live generation stands, by several processes
+    4  complete   indexes, foreign keys, rights, statistics
+    5  meet       the live worker waits a moment, the last events are folded: both generations at one position
+    6  compare    row by row, in one snapshot, while live writes go on
+    7  agree      whoever asked for the rebuild sees the difference
+    8  swap       catch up once more, then rename, in one short transaction
+
+Nothing leaves the system: no letters, no tier changes. The live tables are not touched before step 8, and whatever
+happens before it leaves at most the schema botpulse_next, which the next rebuild drops.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import asyncpg
+
+from projections.access import OWNER, PROJECTOR
+from projections.batch import Apply
+from projections.database import connect
+from projections.generations import bulk, layout, swap
+from projections.generations.compare import Difference, compare, snapshot
+from projections.generations.fence import aligned, draw_close, positions
+from projections.generations.follow import Follower, connect_to_next
+from projections.generations.turn import take_turn
+from projections.log_reader import LogReader
+from projections.migrations import check_migrated
+from projections.preflight import count_partitions
+from projections.settings import Settings
+from projections.sql import query
+
+
+class Watcher(Protocol):
+    """Who is told how far a rebuild is."""
+
+    def step(self, title: str, total: int) -> None:
+        """A step begins; `total` is how many units it has."""
+
+    def moved(self, units: int) -> None:
+        """So many units more are done."""
+
+    def tell(self, line: str) -> None:
+        """Something that a person should know now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked for. `agree` gets the difference, if there is one, and decides about the swap."""
+
+    workers: int
+    dry_run: bool
+    agree: Callable[[Sequence[Difference]], bool]
+    wait_seconds: float = swap.WAIT_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a rebuild has found and done."""
+
+    records: int
+    fold_seconds: float
+    complete_seconds: float
+    compare_seconds: float
+    differences: list[Difference]
+    swapped: bool
+
+    @property
+    def records_per_second(self) -> float:
+        """The rate of the fold."""
+        return self.records / self.fold_seconds if self.fold_seconds else 0.0
+
+
+async def rebuild(settings: Settings, apply: Apply, plan: Plan, watcher: Watcher) -> Outcome:
+    """Build, compare, and swap if `plan` says so.
+
+    Raises ConfigurationError, RebuildError (another rebuild runs; somebody is in the way of the swap), ServiceStopped
+    (a process failed); the live tables are as they were then.
+    """
+    control = await take_turn(settings)
+    try:
+        await check_migrated(control)
+        counts = await count_partitions(settings)
+        watcher.step("building empty tables", 0)
+        later = await layout.build_bare(control)
+        try:
+            return await _fill(settings, apply, plan, watcher, control, counts, later)
+        finally:
+            if not control.is_closed():
+                await layout.drop(control, layout.NEXT)
+    finally:
+        control.terminate()
+
+
+async def _fill(
+    settings: Settings,
+    apply: Apply,
+    plan: Plan,
+    watcher: Watcher,
+    control: asyncpg.Connection,
+    counts: Mapping[str, int],
+    later: Sequence[str],
+) -> Outcome:
+    stops = await positions(control)
+    total = sum(stops.values())
+    watcher.step("folding the log", total)
+    began = time.monotonic()
+    await bulk.fold(settings, apply, partition_counts=counts, stops=stops, workers=plan.workers, moved=watcher.moved)
+    folded = time.monotonic()
+    watcher.step("indexes and foreign keys", len(later))
+    await layout.complete(control, later, lambda _: watcher.moved(1))
+    completed = time.monotonic()
+    async with _follower(settings, apply, counts) as follower:
+        await follower.claim(stops)
+        live = await positions(control)
+        await follower.adopt(live)
+        watcher.step("catching up", follower.missing(live))
+        await draw_close(control, follower, watcher.moved)
+        built_at: datetime = await control.fetchval(query("generations", "now"))
+        compared = time.monotonic()
+        differences = await _compare(settings, control, follower, watcher)
+        compare_seconds = time.monotonic() - compared
+        swapped = not plan.dry_run and (not differences or plan.agree(differences))
+        if swapped:
+            watcher.step("swapping", 0)
+            await swap.swap(control, follower, built_at, wait_seconds=plan.wait_seconds, tell=watcher.tell)
+    return Outcome(total, folded - began, completed - folded, compare_seconds, differences, swapped)
+
+
+@asynccontextmanager
+async def _follower(settings: Settings, apply: Apply, counts: Mapping[str, int]) -> AsyncIterator[Follower]:
+    connection = await connect_to_next(settings, "botpulse-rebuild-follower", PROJECTOR)
+    reader = LogReader(settings.bootstrap_servers)
+    try:
+        await reader.start()
+        yield Follower(settings, apply, connection=connection, reader=reader, partition_counts=counts)
+    finally:
+        await reader.stop()
+        connection.terminate()
+
+
+async def _compare(
+    settings: Settings, control: asyncpg.Connection, follower: Follower, watcher: Watcher
+) -> list[Difference]:
+    connection = await connect(
+        settings.database_url,
+        settings.database_setting,
+        application_name="botpulse-rebuild-compare",
+        lock_timeout_ms=0,
+        command_seconds=None,
+        role=OWNER,
+    )
+    try:
+        async with AsyncExitStack() as stack:
+            async with aligned(control, follower):
+                await stack.enter_async_context(snapshot(connection))
+            watcher.step("comparing", 0)
+            return await compare(connection)
+    finally:
+        connection.terminate()

@@ -1,0 +1,194 @@
+"""`botpulse rebuild` on a real log beside real live workers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+import asyncpg
+import psutil
+import pytest
+
+from deploy.local import StackInfo
+from schemas.topics import Topics
+from tests.support.hammering import hammered
+from tests.support.polling import until
+from tests.support.rebuilding import Rebuilding, rebuilding
+
+CHANGED = "tests.support.changed_fold"
+
+
+@pytest.fixture
+async def work(stack: StackInfo, topics: Topics, database_url: str) -> AsyncIterator[Rebuilding]:
+    async with rebuilding(stack, topics, database_url) as made:
+        yield made
+
+
+async def messages(work: Rebuilding, schema: str = "botpulse") -> int:
+    (row,) = await work.query(f"SELECT sum(lifetime_messages)::int AS messages FROM {schema}.users")  # noqa: S608
+    return int(row["messages"])
+
+
+async def test_what_agrees_is_swapped_and_can_be_taken_back_while_the_live_worker_goes_on(work: Rebuilding) -> None:
+    await work.simulate(5_000, seed=1)
+    worker = work.live()
+    await work.applied()
+    before = await work.tables()
+
+    out, _ = await work.rebuild("--json")
+    told = json.loads(out)
+    assert told["differences"] == []
+    assert told["swapped"] is True
+    assert await work.schemas() == ["botpulse", "botpulse_previous"]
+    assert await work.tables() == before
+
+    await work.simulate(500, seed=2)
+    await work.applied()
+    after = await work.tables()
+    assert after["users"] != before["users"]
+    assert await work.tables("botpulse_previous") == before
+    assert "other tables were put in place" in worker.said()
+
+    await work.rebuild("--rollback")
+    await work.applied()
+    assert await work.tables() == after
+    await work.simulate(100, seed=3)
+    await work.applied()
+    assert worker.process.poll() is None, worker.said()
+
+    await work.rebuild("--drop-previous")
+    assert await work.schemas() == ["botpulse"]
+    _, err = await work.rebuild("--rollback", status=1)
+    assert "no previous generation" in err
+    out, _ = await work.rebuild("--dry-run")
+    assert "agree with the live ones in every row" in out
+
+
+async def test_another_fold_is_shown_and_swapped_under_readers(work: Rebuilding) -> None:
+    await work.simulate(4_000, seed=4)
+    worker = work.live()
+    await work.applied()
+    old = await messages(work)
+
+    out, _ = await work.rebuild("--dry-run", "--json", module=CHANGED, status=1)
+    told = json.loads(out)
+    assert {"users", "user_days", "daily_metrics"} <= {d["table"] for d in told["differences"]}
+    (users,) = [d for d in told["differences"] if d["table"] == "users"]
+    wrote = await work.query("SELECT * FROM users WHERE lifetime_messages > 0 ORDER BY telegram_id")
+    assert users["changed"] == len(wrote)
+    first = users["rows"][0]
+    assert first["key"] == {"telegram_id": wrote[0]["telegram_id"]}
+    assert first["columns"] == {"lifetime_messages": [wrote[0]["lifetime_messages"], 2 * wrote[0]["lifetime_messages"]]}
+    assert await work.schemas() == ["botpulse"]
+
+    out, _ = await work.rebuild(module=CHANGED, status=1)
+    assert "nothing was swapped" in out
+    assert await messages(work) == old
+
+    worker.close()
+    async with hammered(work.database_url) as seen:
+        await work.rebuild("--yes", module=CHANGED)
+        await work.rebuild("--rollback")
+        await work.rebuild("--rollback")
+    assert seen.errors == []
+    for kind, *answer in seen.answers:
+        assert kind == "_simple" or set(answer) in ({old}, {2 * old}), (kind, answer)
+    both = {kind for kind, *answer in seen.answers if set(answer) == {old}} & {
+        kind for kind, *answer in seen.answers if set(answer) == {2 * old}
+    }
+    assert both == {"_prepared", "_anew", "_dashboard", "_in_a_snapshot"}
+    sys.stdout.write(f"longest answer during three swaps: {seen.longest * 1000:.0f} ms\n")
+
+    # New code goes on where the rebuild has ended, and a rebuild by it finds nothing.
+    assert await messages(work) == 2 * old
+    work.live(CHANGED)
+    await work.simulate(500, seed=5)
+    await work.applied()
+    await work.rebuild("--dry-run", module=CHANGED)
+
+
+async def test_killed_rebuilds_leave_nothing_that_a_later_one_trips_over(work: Rebuilding) -> None:
+    seed = random.randrange(2**32)
+    sys.stdout.write(f"seed {seed}\n")
+    rng = random.Random(seed)
+    worker = work.live()
+    await work.simulate(6_000, seed=6)
+    await work.applied()
+    writing = asyncio.create_task(work.simulate(12_000, seed=7, rate=1_000.0))
+    for _ in range(4):
+        process = await work.command("--yes")
+        ending = asyncio.create_task(process.wait())
+        await asyncio.wait([ending], timeout=rng.uniform(0.5, 4.0))
+        children = psutil.Process(process.pid).children(recursive=True) if process.returncode is None else []
+        if process.returncode is None:
+            process.send_signal(signal.SIGKILL)
+        await ending
+        await until(lambda children=children: not any(c.is_running() for c in children), "the workers to end")
+    out, _ = await work.rebuild("--yes", "--json")
+    await writing
+    assert json.loads(out)["differences"] == []
+    await work.applied()
+    assert worker.process.poll() is None, worker.said()
+    out, _ = await work.rebuild("--dry-run", "--json")
+    assert json.loads(out)["differences"] == []
+    assert "botpulse_next" not in await work.schemas()
+
+
+async def test_one_rebuild_at_a_time(work: Rebuilding) -> None:
+    await work.simulate(2_000, seed=8)
+    work.live()
+    await work.applied()
+    first = await work.command("--dry-run")
+
+    async def begun() -> bool:
+        return "botpulse_next" in await work.schemas()
+
+    await until(begun, "the first rebuild to begin")
+    first.send_signal(signal.SIGSTOP)
+    try:
+        for command in ((), ("--rollback",), ("--drop-previous",)):
+            _, err = await work.rebuild(*command, status=1)
+            assert "a rebuild is running already" in err
+            assert f"/{first.pid} " in err
+    finally:
+        first.send_signal(signal.SIGCONT)
+    assert await first.wait() == 0
+
+
+async def test_who_is_in_the_way_of_the_swap_is_named_and_waited_for(work: Rebuilding) -> None:
+    await work.simulate(1_000, seed=9)
+    work.live()
+    await work.applied()
+    reader = await asyncpg.connect(
+        work.database_url, server_settings={"search_path": "botpulse", "application_name": "monthly-report"}
+    )
+    pid = reader.get_server_pid()
+    # A snapshot from before the build, of a transaction that has touched none of the tables.
+    snapshot = reader.transaction(isolation="repeatable_read")
+    await snapshot.start()
+    await reader.execute("SELECT 1")
+    _, err = await work.rebuild("--wait", "0.5", status=1)
+    assert f"database process {pid} (monthly-report" in err
+    await snapshot.rollback()
+    # A lock on a table of the live generation, without any snapshot.
+    lock = reader.transaction()
+    await lock.start()
+    await reader.execute("SELECT count(*) FROM users")
+    _, err = await work.rebuild("--wait", "0.5", status=1)
+    assert f"database process {pid} (monthly-report" in err
+    assert await work.schemas() == ["botpulse"]
+    patient = await work.command("--wait", "60")
+
+    async def waits() -> bool:
+        line = await patient.stderr.readline() if patient.stderr else b""
+        return b"the swap waits for" in line
+
+    await until(waits, "the swap to wait")
+    await lock.rollback()
+    assert await patient.wait() == 0
+    await reader.close()
+    assert await work.schemas() == ["botpulse", "botpulse_previous"]
