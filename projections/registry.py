@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
+from projections import retention
 from projections.batch import Applied, Arrival
 from projections.folds import (
     content,
@@ -77,7 +78,8 @@ async def apply(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> 
     days, hours = DayFigures(), HourFigures()
     ledger = Ledger(await payments.load(connection, journal), days, hours)
     ledger.fold(journal)
-    work = Work(journal, ledger, Actions(journal, ledger), days, hours)
+    horizons = await retention.load(connection)
+    work = Work(journal, ledger, Actions(journal, ledger), days, hours, horizons)
     for projection in PROJECTIONS:
         await projection.apply(connection, work)
     return Applied(conflicts=ledger.conflicts)

@@ -15,6 +15,7 @@ async def apply(connection: asyncpg.Connection, work: Work) -> None:
     rows = {
         entry.event[:4]: (*entry.event, entry.arrival.appended_at, entry.arrival.partition, entry.arrival.offset)
         for entry in reversed(work.journal.of(DeadLetter))
+        if entry.arrival.appended_at >= work.horizons.dead_letters
     }
     if rows:
         ordered = [rows[identity] for identity in sorted(rows)]

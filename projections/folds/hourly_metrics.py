@@ -38,7 +38,7 @@ async def apply(connection: asyncpg.Connection, work: Work) -> None:
     fold(work.journal, work.hours)
     await write_differences(
         connection,
-        work.hours,
+        [(hour, row) for hour, row in work.hours if hour >= work.horizons.hourly_metrics],
         add=query("hourly_metrics", "add_hours"),
         subtract=query("hourly_metrics", "subtract_hours"),
         drop_empty=query("hourly_metrics", "drop_empty_hours"),

@@ -84,8 +84,12 @@ def _touched(work: Work, offers: Iterable[Entry]) -> dict[int, set[date]]:
         days = touched.setdefault(user, set())
         days |= {time.date(), (time - _BEFORE).date(), (time + _BEFORE).date()}
 
+    # What has no sessions any more can't tell: there every action counts as late.
+    told_from = work.horizons.user_sessions + SESSION_GAP
     late = {
-        user for user, first in _firsts(work.actions.gained).items() if _may_lead(first, work.sessions.get(user, ()))
+        user
+        for user, first in _firsts(work.actions.gained).items()
+        if first < told_from or _may_lead(first, work.sessions.get(user, ()))
     }
     for user, time, kind, _ in work.actions.gained:
         if kind == Kind.PURCHASE or user in late:

@@ -32,6 +32,8 @@ def merge(pieces: Iterable[Session]) -> list[Session]:
     """Join pieces whose gap is at most 30 minutes, or that overlap; the result is in order of time."""
     merged: list[Session] = []
     ordered = sorted(pieces)
+    if not ordered:
+        return merged
     start, end, messages, credits_spent, purchases = ordered[0]
     for piece in ordered[1:]:
         if piece[0] - end <= SESSION_GAP:

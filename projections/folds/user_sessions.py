@@ -20,17 +20,16 @@ _END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
 
 async def apply(connection: asyncpg.Connection, work: Work) -> None:
     """Write the sessions that this batch's actions touch. Runs before `user_days`, whose old actions it may need."""
-    gained: dict[int, list[Action]] = {}
-    for action in work.actions.gained:
-        gained.setdefault(action.telegram_id, []).append(action)
-    if not gained:
+    horizon = work.horizons.user_sessions
+    gained = _by_user(work.actions.gained, horizon)
+    lost = _by_user(work.actions.lost, horizon)
+    movers = {action.telegram_id for action in work.actions.lost}
+    users = gained.keys() | movers
+    if not users:
         return
-    lost: dict[int, list[Action]] = {}
-    for action in work.actions.lost:
-        lost.setdefault(action.telegram_id, []).append(action)
 
-    before = work.sessions = await _load(connection, gained, lost)
-    pieces = {user: [single(action) for action in actions] for user, actions in gained.items()}
+    before = work.sessions = await _load(connection, gained, lost, movers, horizon)
+    pieces = {user: [single(action) for action in gained.get(user, ())] for user in users}
     intact = await _dissolve(connection, before, lost, pieces) if lost else before
     after = {user: merge([*intact.get(user, ()), *pieces[user]]) for user in pieces}
 
@@ -45,29 +44,57 @@ async def apply(connection: asyncpg.Connection, work: Work) -> None:
         await connection.execute(query("user_sessions", "delete_sessions"), *columns(stale))
     if changed:
         await connection.execute(query("user_sessions", "write_sessions"), *columns(changed))
-    if lost:
-        latest = [(user, max(session.end for session in after[user])) for user in sorted(lost)]
+    if movers:
+        latest = [
+            (
+                user,
+                max(session.end for session in after[user]) if after[user] else await _latest(connection, user, work),
+            )
+            for user in sorted(movers)
+        ]
         await connection.execute(query("users", "set_last_active"), *columns(latest))
 
 
+def _by_user(actions: Iterable[Action], horizon: datetime) -> dict[int, list[Action]]:
+    found: dict[int, list[Action]] = {}
+    for action in actions:
+        if action[1] >= horizon:
+            found.setdefault(action[0], []).append(action)
+    return found
+
+
 async def _load(
-    connection: asyncpg.Connection, gained: dict[int, list[Action]], lost: dict[int, list[Action]]
+    connection: asyncpg.Connection,
+    gained: dict[int, list[Action]],
+    lost: dict[int, list[Action]],
+    movers: set[int],
+    horizon: datetime,
 ) -> dict[int, list[Session]]:
-    """Return the stored sessions that the actions may touch; of users who lose one, all later sessions too."""
+    """Return the stored sessions that the actions may touch; of users who lose one, all later sessions too.
+
+    Never one from before the horizon: such a row may be there still, but counts as removed.
+    """
     spans = []
-    for user, actions in gained.items():
-        if user in lost:
-            spans.append((user, min(a.time for a in (*actions, *lost[user])) - SESSION_GAP, _END_OF_TIME))
-        elif len(actions) == 1:
-            spans.append((user, actions[0].time - SESSION_GAP, actions[0].time + SESSION_GAP))
-        else:
-            times = [action.time for action in actions]
-            spans.append((user, min(times) - SESSION_GAP, max(times) + SESSION_GAP))
+    for user in gained.keys() | movers:
+        times = [action[1] for action in (*gained.get(user, ()), *lost.get(user, ()))]
+        since = max(min(times) - SESSION_GAP, horizon) if times else horizon
+        spans.append((user, since, _END_OF_TIME if user in movers else max(times) + SESSION_GAP))
     spans.sort()
     sessions: dict[int, list[Session]] = {}
     for user, *fields in await connection.fetch(query("user_sessions", "load_sessions"), *columns(spans)):
         sessions.setdefault(user, []).append(Session(*fields))
     return sessions
+
+
+async def _latest(connection: asyncpg.Connection, user: int, work: Work) -> datetime:
+    """Return the latest own action of a user without a session that is kept."""
+    stored = {(user, day): actions for day, actions in await connection.fetch(query("user_days", "all_actions"), user)}
+    for action in work.actions.lost:
+        if action.telegram_id == user:
+            key = (user, action.time.date())
+            stored[key] = without(stored[key], action)
+    gained = (action.time for action in work.actions.gained if action.telegram_id == user)
+    return max([*gained, *(action.time for action in _stored_actions(user, stored, stored))])
 
 
 async def _dissolve(
@@ -84,7 +111,7 @@ async def _dissolve(
     for user, actions in lost.items():
         broken[user] = {
             session
-            for session in before[user]
+            for session in before.get(user, ())
             if any(session.start <= action.time <= session.end for action in actions)
         }
     keys = [(user, day) for user in broken for session in broken[user] for day in _days(session)]

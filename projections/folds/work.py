@@ -15,6 +15,7 @@ from projections.folds.hour_figures import HourFigures
 from projections.folds.journal import Journal
 from projections.folds.sessions import Session
 from projections.ledger.ledger import Ledger
+from projections.retention import Horizons
 
 PURCHASES, REVENUE_CENTS = range(2)
 """The figures of Triggers."""
@@ -29,13 +30,15 @@ class Triggers(Differences[str]):
 
 @dataclass(slots=True)
 class Work:
-    """The batch's events, what the ledger made of them, and `days` and `hours`, to which all folds add differences."""
+    """The batch's events, what the ledger made of them, `days` and `hours`, to which all folds add, and from
+    when on rows are kept."""
 
     journal: Journal
     ledger: Ledger
     actions: Actions
     days: DayFigures
     hours: HourFigures
+    horizons: Horizons
     sessions: dict[int, list[Session]] = field(default_factory=dict)
     """By user, what `user_sessions` found stored around the batch's actions."""
     triggers: Triggers = field(default_factory=Triggers)
@@ -47,7 +50,12 @@ def columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
 
 
 async def write_differences(
-    connection: asyncpg.Connection, differences: Differences[Any], *, add: str, subtract: str, drop_empty: str
+    connection: asyncpg.Connection,
+    differences: Iterable[tuple[Any, Sequence[int]]],
+    *,
+    add: str,
+    subtract: str,
+    drop_empty: str,
 ) -> None:
     """Write them by these three statements, and drop rows on which nothing is left."""
     rows = list(differences)

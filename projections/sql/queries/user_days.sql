@@ -6,6 +6,10 @@ SELECT d.telegram_id, d.date, d.actions
 FROM unnest($1::bigint[], $2::date[]) AS k (telegram_id, date)
 JOIN user_days AS d USING (telegram_id, date);
 
+-- name: all_actions
+-- The packed own actions of one user ($1) on every day.
+SELECT date, actions FROM user_days WHERE telegram_id = $1 AND own_actions > 0;
+
 -- name: take_actions_back
 -- Own actions taken back: the day's remaining actions and what its counters lose. Returns the days left without any.
 UPDATE user_days AS d SET
