@@ -10,6 +10,7 @@ import sys
 import typer
 
 from deploy.commands import (
+    backfill,
     bench,
     dead_letters,
     demo,
@@ -50,6 +51,7 @@ demo.register(app)
 bench.register(app)
 user.register(app)
 tiers.register(app)
+backfill.register(app)
 schemas.register(app)
 verify.register(app)
 dead_letters.register(app)

@@ -23,6 +23,7 @@ OTHERS: dict[str, set[str]] = {
     "log_reading.py": {"aiokafka"},
     "probes.py": {"aiohttp", "prometheus_client"},
     "publisher": {"aiokafka"},
+    "tier_changes.py": {"aiokafka"},
     "adapters": {"aiogram", "telegram"},
     "stripe_webhook": {"starlette", "stripe"},
 }
