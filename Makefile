@@ -55,12 +55,14 @@ bench: $(READY) ## A short round of all benchmarks, a few minutes; BENCH="--repe
 	@$(BIN)/botpulse bench streams --events 200000 --users 100000 --workers 1 --stock-events 20000 $(BENCH)
 	@$(BIN)/botpulse bench recovery --users 100000 --restart-users 10000 $(BENCH)
 	@$(BIN)/botpulse bench projections --events 100000 --users 20000 --row-events 10000 $(BENCH)
+	@$(BIN)/botpulse bench rebuild --events 100000 --users 20000 $(BENCH)
 	@$(BIN)/botpulse bench latency --seconds 20
 
 bench-docs: $(READY) ## All benchmarks in full, half an hour on a quiet machine; the tables go into docs/benchmarks.md
 	@$(BIN)/botpulse bench streams --repeat 3 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench recovery --repeat 3 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench projections --repeat 3 --into docs/benchmarks.md
+	@$(BIN)/botpulse bench rebuild --repeat 3 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench latency --into docs/benchmarks.md
 
 check-ops: check-asyncapi ## What needs tools outside the wheels: so far docker compose, on docker-compose.yml

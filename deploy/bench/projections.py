@@ -49,16 +49,16 @@ def measure(bench: Bench, *, events: int, users: int, row_events: int, seed: int
         log = logs.invent(folder / "events", users=users, events=events, seed=seed, end=end, move=shown.move)
     results: dict[Kind, list[Result]] = {"projections": [], "batch": [], "each": [], "copy": []}
     with bench.topics(folder) as topics:
-        total = events + _fill(bench, log, topics, folder)
+        total = events + fill(bench, log, topics, folder)
         for number in range(repeat):
             for kind, runs in results.items():
-                with _database(bench, f"bench_{kind}_{number}") as url:
-                    runs.append(_measure(kind, bench, topics, folder, url, log, total, row_events))
+                with fresh_database(bench, f"bench_{kind}_{number}") as url:
+                    runs.append(measure_kind(kind, bench, topics, folder, url, log, total, row_events))
                 say(f"  {kind}: {runs[-1].rate.per_second:,.0f} events/s")
     return list(results.values())
 
 
-def _fill(bench: Bench, log: logs.Log, topics: Topics, folder: Path) -> int:
+def fill(bench: Bench, log: logs.Log, topics: Topics, folder: Path) -> int:
     """Put the log on its topic and let a stream worker decide the tiers; returns how many changed."""
     servers = bench.info.bootstrap_servers
     with bar("publishing", log.events) as shown:
@@ -70,7 +70,7 @@ def _fill(bench: Bench, log: logs.Log, topics: Topics, folder: Path) -> int:
     return bench.run(logs.count(servers, topics.tier_changes))
 
 
-def _measure(
+def measure_kind(
     kind: Kind, bench: Bench, topics: Topics, folder: Path, url: str, log: logs.Log, total: int, row_events: int
 ) -> Result:
     if kind == "copy":
@@ -129,7 +129,7 @@ def _row(number: int, event: dict[str, Any]) -> tuple[Any, ...]:
 
 
 @contextmanager
-def _database(bench: Bench, name: str) -> Iterator[str]:
+def fresh_database(bench: Bench, name: str) -> Iterator[str]:
     """A migrated database of one measurement, with the tables that it is compared with."""
     parts = urlsplit(bench.info.database_url)
     url = urlunsplit(parts._replace(path=f"/{name}"))

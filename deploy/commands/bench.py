@@ -12,6 +12,7 @@ from deploy.bench import cases as planning
 from deploy.bench import latency as latency_bench
 from deploy.bench import projections as projections_bench
 from deploy.bench import projections_report, streams_report
+from deploy.bench import rebuild as rebuild_bench
 from deploy.bench import recovery as recovery_bench
 from deploy.bench import streams as streams_bench
 from deploy.bench.home import bench
@@ -165,3 +166,27 @@ def latency(
         result = latency_bench.measure(running, rate=rate, seconds=seconds, seed=seed)
     content = latency_bench.content(result)
     _tell("latency", [latency_bench.table(result)], content, on, as_json=as_json, markdown=markdown, into=into)
+
+
+@bench_app.command()
+def rebuild(
+    events: Annotated[int, typer.Option(min=100, max=100_000_000, help="Events on the log.")] = 1_000_000,
+    users: Annotated[int, typer.Option(min=1, help="Of how many users.")] = 100_000,
+    workers: Annotated[
+        list[int] | None, typer.Option(min=1, max=8, help="Processes; may be repeated. Default: 1 and 2.")
+    ] = None,
+    repeat: Repeat = 1,
+    seed: Seed = 42,
+    into: Into = None,
+    markdown: Markdown = False,
+    as_json: Json = False,
+) -> None:
+    """Events a second of a rebuild beside the live worker's, and what a reader waits during the swap."""
+    on = machine()
+    with bench(_home("rebuild", into)) as running:
+        results, swaps = rebuild_bench.measure(
+            running, events=events, users=users, workers=workers or [1, 2], seed=seed, repeat=repeat
+        )
+    content = rebuild_bench.content(results, swaps)
+    table = rebuild_bench.table(results, swaps)
+    _tell("rebuild", [table], content, on, as_json=as_json, markdown=markdown, into=into)

@@ -19,12 +19,13 @@ from deploy.settings import Settings
 from projections import registry
 from projections.generations import layout, swap
 from projections.generations.compare import Difference
-from projections.generations.rebuild import Outcome, Plan
+from projections.generations.parts import rebuild_user
+from projections.generations.plan import WAIT_SECONDS, Outcome, Plan
 from projections.generations.rebuild import rebuild as rebuild_tables
 from projections.generations.turn import take_turn
 from projections.settings import Settings as ProjectionSettings
 
-_WAIT = swap.WAIT_SECONDS
+_WAIT = WAIT_SECONDS
 
 
 def register(app: typer.Typer) -> None:
@@ -37,6 +38,8 @@ def rebuild(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compare and stop; nothing is swapped.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Swap also where there are differences, without asking.")] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds that the swap waits for whoever is in its way.")] = _WAIT,
+    projection: Annotated[str | None, typer.Option(help="Correct the rows of this projection alone.")] = None,
+    user: Annotated[int | None, typer.Option(min=1, help="Correct the rows of this user alone.")] = None,
     rollback: Annotated[bool, typer.Option("--rollback", help="Go back to the previous tables.")] = False,
     drop_previous: Annotated[bool, typer.Option("--drop-previous", help="Drop the previous tables.")] = False,
     as_json: Json = False,
@@ -47,6 +50,8 @@ def rebuild(
     """
     if sum((rollback, drop_previous, dry_run)) > 1:
         raise typer.BadParameter("--rollback, --drop-previous and --dry-run exclude each other")
+    if sum((rollback, drop_previous, projection is not None, user is not None)) > 1:
+        raise typer.BadParameter("--rollback, --drop-previous, --projection and --user exclude each other")
     settings = _projection_settings()
     with interruptible("interrupted: the live tables are as they were") as interrupts:
         if rollback:
@@ -61,10 +66,13 @@ def rebuild(
             _tell(as_json, {"dropped": dropped}, "dropped" if dropped else "there are no previous tables")
         else:
             with _watching() as watcher:
-                plan = Plan(workers, dry_run, lambda differences: _agree(watcher, differences, yes, as_json), wait)
-                outcome = interrupts.run(rebuild_tables(settings, registry.apply, plan, watcher))
-            _report(outcome, dry_run, as_json)
-            if outcome.differences and not outcome.swapped:
+                plan = Plan(workers, dry_run, lambda found: _agree(watcher, found, yes, as_json), projection, wait)
+                if user is None:
+                    outcome = interrupts.run(rebuild_tables(settings, registry.apply, plan, watcher))
+                else:
+                    outcome = interrupts.run(rebuild_user(settings, registry.apply, user, plan, watcher))
+            _report(outcome, dry_run, whole=projection is None and user is None, as_json=as_json)
+            if outcome.differences and not outcome.applied:
                 raise typer.Exit(1)
 
 
@@ -136,12 +144,12 @@ def _agree(watcher: _Shown, differences: Sequence[Difference], yes: bool, as_jso
     if as_json or not sys.stdin.isatty():
         return False
     _show(differences)
-    return typer.confirm("Put the new tables in place of the live ones?", default=False)
+    return typer.confirm("Put the new rows in place?", default=False)
 
 
 def _show(differences: Sequence[Difference]) -> None:
     console = Console()
-    table = Table(box=box.SIMPLE_HEAD, title="What the new tables have otherwise", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, title="Where the new rows differ", title_justify="left")
     for heading in ("table", "rows gone", "rows new", "rows changed"):
         table.add_column(heading, justify="left" if heading == "table" else "right")
     for difference in differences:
@@ -159,21 +167,23 @@ def _show(differences: Sequence[Difference]) -> None:
             console.print(f"{difference.table}: and {difference.total - len(difference.rows):,} rows more")
 
 
-def _report(outcome: Outcome, dry_run: bool, as_json: bool) -> None:
+def _report(outcome: Outcome, dry_run: bool, *, whole: bool, as_json: bool) -> None:
     if as_json:
         print_json({**asdict(outcome), "records_per_second": round(outcome.records_per_second, 1)})
         return
     if outcome.differences:
         _show(outcome.differences)
     else:
-        typer.echo("the new tables agree with the live ones in every row")
+        typer.echo("the new rows agree with the live ones, every one of them")
     typer.echo(
-        f"{outcome.records:,} records folded in {outcome.fold_seconds:.1f} s ({outcome.records_per_second:,.0f}/s), "
+        f"{outcome.records:,} records in {outcome.fold_seconds:.1f} s ({outcome.records_per_second:,.0f}/s), "
         f"indexes {outcome.complete_seconds:.1f} s, comparison {outcome.compare_seconds:.1f} s"
     )
-    if outcome.swapped:
+    if outcome.applied and whole:
         typer.echo("the new tables are live; `botpulse rebuild --rollback` goes back until `--drop-previous`")
+    elif outcome.applied:
+        typer.echo("the rows that differed are corrected")
     elif dry_run:
-        typer.echo("nothing was swapped (--dry-run)")
-    else:
-        typer.echo("nothing was swapped: run again with --yes to put the new tables in place")
+        typer.echo("nothing was changed (--dry-run)")
+    elif outcome.differences:
+        typer.echo("nothing was changed: run again with --yes to put the new rows in place")

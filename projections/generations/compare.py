@@ -5,7 +5,7 @@ Values of personal columns are never shown, only that they differ.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,7 +14,7 @@ import asyncpg
 import orjson
 
 from projections import access
-from projections.generations.layout import LIVE, NEXT
+from projections.generations.layout import LIVE
 from projections.sql import query
 
 SHOWN: Final = 20
@@ -64,18 +64,28 @@ async def snapshot(connection: asyncpg.Connection) -> AsyncIterator[None]:
 
 
 async def compare(
-    connection: asyncpg.Connection, compared: Callable[[int, int], object] = lambda _done, _total: None
+    connection: asyncpg.Connection, source: str, *, tables: Sequence[str] = (), telegram_id: int | None = None
 ) -> list[Difference]:
-    """Return the tables that differ between the live and the next generation, in the snapshot of the connection."""
+    """Return the tables that differ between the live generation and the one in `source`, as the connection sees them.
+
+    Only `tables`, if there are any; of one user only where `telegram_id` says so.
+    """
     differences: list[Difference] = []
-    tables = await connection.fetch(query("generations", "comparisons"), LIVE, NEXT, _kept(), _ignored())
-    for number, table in enumerate(tables, 1):
+    found = await connection.fetch(query("generations", "comparisons"), LIVE, source, _kept(), _ignored(), telegram_id)
+    for table in found:
+        if tables and table["name"] not in tables:
+            continue
         counts = await connection.fetchrow(table["count_statement"])
         if any(counts.values()):
             rows = await connection.fetch(table["list_statement"].replace("$1", str(SHOWN)))
             shown = [_row(table["name"], table["key_columns"], row) for row in rows]
             differences.append(Difference(table["name"], counts["gone"], counts["new"], counts["changed"], shown))
-        compared(number, len(tables))
+    if not tables and telegram_id is None:
+        differences += await _digests(connection)
+    return differences
+
+
+async def _digests(connection: asyncpg.Connection) -> list[Difference]:
     digests = await connection.fetch(query("generations", "digests_that_differ"))
     if digests:
         rows = [
@@ -83,8 +93,8 @@ async def compare(
                 {"events": (row["old"], row["new"])}, None)
             for row in digests[:SHOWN]
         ]  # fmt: skip
-        differences.append(Difference("applied_events", 0, 0, len(digests), rows))
-    return differences
+        return [Difference("applied_events", 0, 0, len(digests), rows)]
+    return []
 
 
 def _kept() -> list[str]:

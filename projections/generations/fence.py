@@ -24,7 +24,7 @@ ATTEMPTS: Final = 50
 log = structlog.get_logger(__name__)
 
 
-class Busy(Exception):  # noqa: N818
+class Busy(RebuildError):  # noqa: N818
     """The fence had to be given up: what it was held for took too long. It may be tried again."""
 
 
@@ -44,7 +44,7 @@ async def fenced(connection: asyncpg.Connection) -> AsyncIterator[dict[Place, in
         try:
             await connection.execute(query("generations", "fence").format(milliseconds=int(FENCE_SECONDS * 1000)))
         except asyncpg.LockNotAvailableError:
-            raise Busy("somebody holds the live checkpoints") from None
+            raise Busy("somebody else holds the live checkpoints; try again") from None
         yield await positions(connection)
 
 
@@ -67,7 +67,7 @@ async def align(follower: Follower, live: Mapping[Place, int]) -> None:
     except TimeoutError:
         # Whether the last batch was committed is known after a new claim.
         await follower.claim(live)
-        raise Busy("the last events could not be folded in time") from None
+        raise Busy("the last events could not be folded in time; try again") from None
 
 
 @asynccontextmanager

@@ -16,11 +16,9 @@ happens before it leaves at most the schema botpulse_next, which the next rebuil
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 import asyncpg
 
@@ -31,52 +29,14 @@ from projections.generations import bulk, layout, swap
 from projections.generations.compare import Difference, compare, snapshot
 from projections.generations.fence import aligned, draw_close, positions
 from projections.generations.follow import Follower, connect_to_next
+from projections.generations.parts import correct, tables_of
+from projections.generations.plan import Outcome, Plan, Watcher
 from projections.generations.turn import take_turn
 from projections.log_reader import LogReader
 from projections.migrations import check_migrated
 from projections.preflight import count_partitions
 from projections.settings import Settings
 from projections.sql import query
-
-
-class Watcher(Protocol):
-    """Who is told how far a rebuild is."""
-
-    def step(self, title: str, total: int) -> None:
-        """A step begins; `total` is how many units it has."""
-
-    def moved(self, units: int) -> None:
-        """So many units more are done."""
-
-    def tell(self, line: str) -> None:
-        """Something that a person should know now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is asked for. `agree` gets the difference, if there is one, and decides about the swap."""
-
-    workers: int
-    dry_run: bool
-    agree: Callable[[Sequence[Difference]], bool]
-    wait_seconds: float = swap.WAIT_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a rebuild has found and done."""
-
-    records: int
-    fold_seconds: float
-    complete_seconds: float
-    compare_seconds: float
-    differences: list[Difference]
-    swapped: bool
-
-    @property
-    def records_per_second(self) -> float:
-        """The rate of the fold."""
-        return self.records / self.fold_seconds if self.fold_seconds else 0.0
 
 
 async def rebuild(settings: Settings, apply: Apply, plan: Plan, watcher: Watcher) -> Outcome:
@@ -109,6 +69,7 @@ async def _fill(
     counts: Mapping[str, int],
     later: Sequence[str],
 ) -> Outcome:
+    tables = tables_of(plan.projection)
     stops = await positions(control)
     total = sum(stops.values())
     watcher.step("folding the log", total)
@@ -126,13 +87,20 @@ async def _fill(
         await draw_close(control, follower, watcher.moved)
         built_at: datetime = await control.fetchval(query("generations", "now"))
         compared = time.monotonic()
-        differences = await _compare(settings, control, follower, watcher)
+        differences = await _compare(settings, control, follower, watcher, tables)
         compare_seconds = time.monotonic() - compared
-        swapped = not plan.dry_run and (not differences or plan.agree(differences))
-        if swapped:
+        if plan.projection is None:
+            agreed = not plan.dry_run and (not differences or plan.agree(differences))
+        else:
+            agreed = not plan.dry_run and bool(differences) and plan.agree(differences)
+        if agreed and plan.projection is None:
             watcher.step("swapping", 0)
             await swap.swap(control, follower, built_at, wait_seconds=plan.wait_seconds, tell=watcher.tell)
-    return Outcome(total, folded - began, completed - folded, compare_seconds, differences, swapped)
+        elif agreed:
+            watcher.step("correcting", 0)
+            async with aligned(control, follower):
+                await correct(control, layout.NEXT, tables)
+    return Outcome(total, folded - began, completed - folded, compare_seconds, differences, agreed)
 
 
 @asynccontextmanager
@@ -148,7 +116,7 @@ async def _follower(settings: Settings, apply: Apply, counts: Mapping[str, int])
 
 
 async def _compare(
-    settings: Settings, control: asyncpg.Connection, follower: Follower, watcher: Watcher
+    settings: Settings, control: asyncpg.Connection, follower: Follower, watcher: Watcher, tables: Sequence[str]
 ) -> list[Difference]:
     connection = await connect(
         settings.database_url,
@@ -163,6 +131,6 @@ async def _compare(
             async with aligned(control, follower):
                 await stack.enter_async_context(snapshot(connection))
             watcher.step("comparing", 0)
-            return await compare(connection)
+            return await compare(connection, layout.NEXT, tables=tables)
     finally:
         connection.terminate()

@@ -26,6 +26,7 @@ from projections.generations import layout
 from projections.generations.fence import Busy, align, draw_close, fenced
 from projections.generations.follow import Follower
 from projections.generations.layout import LIVE, NEXT, PREVIOUS
+from projections.generations.plan import WAIT_SECONDS
 from projections.generations.turn import RebuildError
 from projections.sql import query
 
@@ -34,7 +35,6 @@ LOCK_MS: Final = 50
 ATTEMPTS: Final = 8
 """Attempts while the live worker is fenced; then it goes on for a while."""
 PAUSE_SECONDS: Final = (0.02, 0.08)
-WAIT_SECONDS: Final = 60.0
 
 Tell = Callable[[str], object]
 

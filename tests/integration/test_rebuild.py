@@ -17,9 +17,11 @@ from deploy.local import StackInfo
 from schemas.topics import Topics
 from tests.support.hammering import hammered
 from tests.support.polling import until
+from tests.support.projecting import grants
 from tests.support.rebuilding import Rebuilding, rebuilding
 
 CHANGED = "tests.support.changed_fold"
+REFUSING = "tests.support.refusing_fold"
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ async def test_what_agrees_is_swapped_and_can_be_taken_back_while_the_live_worke
     out, _ = await work.rebuild("--json")
     told = json.loads(out)
     assert told["differences"] == []
-    assert told["swapped"] is True
+    assert told["applied"] is True
     assert await work.schemas() == ["botpulse", "botpulse_previous"]
     assert await work.tables() == before
 
@@ -65,7 +67,7 @@ async def test_what_agrees_is_swapped_and_can_be_taken_back_while_the_live_worke
     _, err = await work.rebuild("--rollback", status=1)
     assert "no previous generation" in err
     out, _ = await work.rebuild("--dry-run")
-    assert "agree with the live ones in every row" in out
+    assert "agree with the live ones" in out
 
 
 async def test_another_fold_is_shown_and_swapped_under_readers(work: Rebuilding) -> None:
@@ -86,7 +88,7 @@ async def test_another_fold_is_shown_and_swapped_under_readers(work: Rebuilding)
     assert await work.schemas() == ["botpulse"]
 
     out, _ = await work.rebuild(module=CHANGED, status=1)
-    assert "nothing was swapped" in out
+    assert "nothing was changed" in out
     assert await messages(work) == old
 
     worker.close()
@@ -192,3 +194,78 @@ async def test_who_is_in_the_way_of_the_swap_is_named_and_waited_for(work: Rebui
     assert await patient.wait() == 0
     await reader.close()
     assert await work.schemas() == ["botpulse", "botpulse_previous"]
+
+
+async def test_what_was_decided_about_refused_events_stands_and_no_letter_is_sent(work: Rebuilding) -> None:
+    await work.send(grants(range(1, 11), range(5)))
+    worker = work.live(REFUSING)
+    await work.applied()
+    assert len(await work.letters()) == 1
+    await work.execute(
+        "UPDATE refused_events SET state = 'accepted', decided_by = 'anna', decided_at = now(), note = 'a test'"
+    )
+    decided = await work.query("SELECT * FROM refused_events")
+
+    await work.rebuild(module=REFUSING)
+    assert await work.query("SELECT * FROM refused_events") == decided
+
+    # Other code accepts the event: it is no refused one any more, and one again in the tables of before.
+    worker.close()
+    _, err = await work.rebuild("--yes")
+    assert await work.query("SELECT * FROM refused_events") == [], err
+    (row,) = await work.query("SELECT message_credits FROM users WHERE telegram_id = 7")
+    assert row["message_credits"] == 5
+    await work.rebuild("--rollback")
+    assert await work.query("SELECT * FROM refused_events") == decided
+    (row,) = await work.query("SELECT message_credits FROM users WHERE telegram_id = 7")
+    assert row["message_credits"] == 4
+    assert len(await work.letters()) == 1
+
+
+async def test_one_users_or_one_projections_rows_are_corrected(work: Rebuilding) -> None:
+    await work.simulate(3_000, seed=10)
+    work.live()
+    await work.applied()
+    before = await work.tables()
+    busiest = await work.query("SELECT telegram_id FROM user_days GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 2")
+    mine, other = (row["telegram_id"] for row in busiest)
+    for user in (mine, other):
+        await work.execute(f"UPDATE users SET lifetime_messages = 0 WHERE telegram_id = {user}")  # noqa: S608
+    await work.execute(
+        f"DELETE FROM user_days WHERE telegram_id = {mine} AND date = (SELECT min(date) FROM user_days"  # noqa: S608
+        f" WHERE telegram_id = {mine})"
+    )
+    await work.query(
+        "INSERT INTO user_sessions (telegram_id, session_start, session_end, messages_in_session, credits_spent,"
+        " purchases_in_session) VALUES ($1, '2020-01-01Z', '2020-01-01Z', 1, 0, 0)",
+        mine,
+    )
+    await work.execute("UPDATE daily_metrics SET revenue_cents = revenue_cents + 100000")
+    edited = await work.query("SELECT count(*) FROM direct_edits")
+    spoiled = await work.tables()
+
+    out, _ = await work.rebuild("--user", str(mine), "--dry-run", "--json", status=1)
+    found = {d["table"]: (d["gone"], d["new"], d["changed"]) for d in json.loads(out)["differences"]}
+    assert found == {"users": (0, 0, 1), "user_days": (0, 1, 0), "user_sessions": (1, 0, 0)}
+    assert await work.tables() == spoiled
+
+    await work.rebuild("--user", str(mine), "--yes")
+    after = await work.tables()
+    assert after["user_days"] == before["user_days"]
+    assert after["user_sessions"] == before["user_sessions"]
+    assert {row for row in after["users"] if row not in before["users"]} == {
+        row for row in spoiled["users"] if row[0] == other
+    }
+    await work.rebuild("--projection", "users", "--yes")
+    assert (await work.tables())["users"] == before["users"]
+    assert (await work.tables())["daily_metrics"] == spoiled["daily_metrics"]
+    await work.rebuild("--projection", "daily_metrics", "--yes")
+    assert await work.tables() == before
+    # None of these was an edit by hand.
+    assert await work.query("SELECT count(*) FROM direct_edits") == edited
+    _, err = await work.rebuild("--projection", "nothing", status=2)
+    assert "there is no projection 'nothing'" in err
+
+    await work.simulate(200, seed=11)
+    await work.applied()
+    await work.rebuild("--dry-run")

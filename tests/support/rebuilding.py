@@ -20,6 +20,7 @@ from projections.access import OWNER, matrix
 from projections.migrations import migrate
 from schemas.topics import Topics
 from tests.support.cli import environment
+from tests.support.databases import execute
 from tests.support.projecting import ROOT, Bench, Worker
 
 END = datetime(2026, 3, 1, tzinfo=UTC)
@@ -91,6 +92,10 @@ class Rebuilding(Bench):
         """The generations that there are."""
         rows = await self.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'botpulse%' ORDER BY 1")
         return [row["nspname"] for row in rows]
+
+    async def execute(self, statement: str) -> None:
+        """Run a statement as a person would by hand."""
+        await execute(self.database_url, f"SET search_path = botpulse; {statement}")
 
     async def tables(self, schema: str = "botpulse") -> dict[str, list[Any]]:
         """Every row of every projected table, in order."""

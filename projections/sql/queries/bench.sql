@@ -70,3 +70,7 @@ WHERE u.telegram_id = ANY ($1::bigint[]);
 -- name: count_tier_changes
 -- How many tier changes of these users have been written.
 SELECT count(*) FROM botpulse.tier_history WHERE telegram_id = ANY ($1::bigint[]);
+
+-- name: dashboard
+-- What the reader of the rebuild's benchmark asks for.
+SELECT * FROM botpulse.revenue_dashboard ORDER BY date DESC LIMIT 30;

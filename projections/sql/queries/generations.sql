@@ -80,7 +80,8 @@ SELECT 1;
 
 -- name: comparisons
 -- For every table that both generations ($1, $2) have, but those named in $3: the statement that counts the rows that
--- differ, and the one that lists the first of them. $4: columns that are not compared, as table.column.
+-- differ, and the one that lists the first of them. $4: columns that are not compared, as table.column. $5: only the rows
+-- of this user, of tables that say whose a row is; null: all rows.
 SELECT
     t.name,
     t.key_columns,
@@ -100,8 +101,10 @@ FROM (
         k.key_columns,
         k.keys,
         format(
-            'FROM %1$I.%3$I AS o FULL JOIN %2$I.%3$I AS n USING (%4$s) WHERE ROW(%5$s) IS DISTINCT FROM ROW(%6$s)',
-            $1::text, $2::text, o.relname, k.keys, c.old_columns, c.new_columns
+            'FROM (SELECT * FROM %1$I.%3$I%7$s) AS o FULL JOIN (SELECT * FROM %2$I.%3$I%7$s) AS n USING (%4$s) '
+            'WHERE ROW(%5$s) IS DISTINCT FROM ROW(%6$s)',
+            $1::text, $2::text, o.relname, k.keys, c.old_columns, c.new_columns,
+            ' WHERE telegram_id = ' || $5::bigint
         ) AS differing
     FROM pg_class AS o
     JOIN pg_class AS n ON n.relname = o.relname AND n.relnamespace = to_regnamespace($2) AND n.relkind = o.relkind
@@ -115,16 +118,78 @@ FROM (
     ) AS k
     CROSS JOIN LATERAL (
         SELECT string_agg(format('o.%I', a.attname), ', ' ORDER BY a.attnum) AS old_columns,
-            string_agg(format('n.%I', a.attname), ', ' ORDER BY a.attnum) AS new_columns
+            string_agg(format('n.%I', a.attname), ', ' ORDER BY a.attnum) AS new_columns,
+            bool_or(a.attname = 'telegram_id') AS says_whose
         FROM pg_attribute AS a
         JOIN pg_attribute AS b ON b.attrelid = n.oid AND b.attname = a.attname AND NOT b.attisdropped
         WHERE a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped
             AND o.relname || '.' || a.attname <> ALL ($4::text[])
     ) AS c
     WHERE o.relnamespace = to_regnamespace($1) AND o.relkind IN ('r', 'p') AND NOT o.relispartition
-        AND o.relname <> ALL ($3::text[])
+        AND o.relname <> ALL ($3::text[]) AND ($5::bigint IS NULL OR c.says_whose)
 ) AS t
 ORDER BY t.name;
+
+-- name: corrections
+-- The statements that make a table ($3) of the live schema ($1) like that of another one ($2): the one that takes away rows,
+-- and the one that puts new and changed ones. $4 as $5 of `comparisons`.
+SELECT
+    format(
+        'DELETE FROM %1$I.%3$I AS o WHERE NOT EXISTS (SELECT FROM %2$I.%3$I AS n WHERE %4$s)%5$s',
+        $1::text, $2::text, $3::text, k.same_key, ' AND o.telegram_id = ' || $4::bigint
+    ) AS delete_statement,
+    format(
+        'INSERT INTO %1$I.%3$I AS t (%6$s) SELECT %7$s FROM %2$I.%3$I AS n WHERE NOT EXISTS ('
+        'SELECT FROM %1$I.%3$I AS o WHERE %4$s AND ROW(%8$s) IS NOT DISTINCT FROM ROW(%7$s))%5$s '
+        'ON CONFLICT (%9$s) DO %10$s',
+        $1::text, $2::text, $3::text, k.same_key, ' AND n.telegram_id = ' || $4::bigint,
+        c.names, c.new_columns, c.old_columns, k.keys, coalesce('UPDATE SET ' || c.updates, 'NOTHING')
+    ) AS put_statement
+FROM (
+    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS keys,
+        string_agg(format('n.%1$I = o.%1$I', a.attname), ' AND ' ORDER BY a.attnum) AS same_key,
+        array_agg(a.attnum) AS numbers
+    FROM pg_index AS i
+    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+    WHERE i.indrelid = to_regclass(format('%I.%I', $1::text, $3::text)) AND i.indisprimary
+) AS k
+CROSS JOIN LATERAL (
+    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS names,
+        string_agg(format('o.%I', a.attname), ', ' ORDER BY a.attnum) AS old_columns,
+        string_agg(format('n.%I', a.attname), ', ' ORDER BY a.attnum) AS new_columns,
+        string_agg(format('%1$I = EXCLUDED.%1$I', a.attname), ', ' ORDER BY a.attnum)
+            FILTER (WHERE a.attnum <> ALL (k.numbers)) AS updates
+    FROM pg_attribute AS a
+    WHERE a.attrelid = to_regclass(format('%I.%I', $1::text, $3::text)) AND a.attnum > 0 AND NOT a.attisdropped
+        AND a.attgenerated = ''
+) AS c;
+
+-- name: act_as_projector
+-- Until the transaction ends: what follows is no edit by hand.
+SET LOCAL ROLE botpulse_projector;
+
+-- name: foldable
+-- The tables of the live generation, but those named in $1 (reference data): what a fold writes.
+SELECT c.relname::text AS name
+FROM pg_class AS c
+WHERE c.relnamespace = 'botpulse'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition
+    AND c.relname <> ALL ($1::text[])
+ORDER BY c.relname;
+
+-- name: of_users
+-- The tables of the live generation that say whose a row is.
+SELECT c.relname::text AS name
+FROM pg_class AS c
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'telegram_id' AND NOT a.attisdropped
+WHERE c.relnamespace = 'botpulse'::regnamespace AND c.relkind = 'r';
+
+-- name: table_of_this_session
+-- A table that hides the live one of the same name from this session, and is gone with it.
+CREATE TEMPORARY TABLE {table} (LIKE botpulse.{table} INCLUDING ALL);
+
+-- name: schema_of_this_session
+-- Where the session's own tables are.
+SELECT pg_my_temp_schema()::regnamespace::text;
 
 -- name: digests_that_differ
 -- Hours of which one generation has applied another number of events than the other.
