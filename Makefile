@@ -4,10 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.botpulse-ready
-ASYNCAPI := $(VENV)/asyncapi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-ops check-asyncapi faults soak bench bench-docs
+.PHONY: help setup demo test check check-ops audit sbom faults soak bench bench-docs
 
 help: ## Say what there is to make
 	@echo "Botpulse: make TARGET [PYTHON=python3.13]"
@@ -65,17 +64,12 @@ bench-docs: $(READY) ## All benchmarks in full, half an hour on a quiet machine;
 	@$(BIN)/botpulse bench rebuild --repeat 3 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench latency --into docs/benchmarks.md
 
-check-ops: check-asyncapi ## What needs tools outside the wheels: so far docker compose, on docker-compose.yml
-	@if docker compose version >/dev/null 2>&1; then \
-		docker compose --file docker-compose.yml config --quiet && echo "docker-compose.yml is valid"; \
-	else \
-		echo "check-ops: docker compose is not installed, so docker-compose.yml was not checked" >&2; \
-	fi
+check-ops: $(READY) ## What needs tools outside the lock file: compose, Dockerfile, Kubernetes, alerts, AsyncAPI; fetched once
+	@$(BIN)/python -m deploy.checks
 
-check-asyncapi: ## The exported AsyncAPI document through the official parser, from npm
-	@if command -v npm >/dev/null 2>&1; then \
-		npm install --prefix $(ASYNCAPI) --no-audit --no-fund --loglevel=error @asyncapi/parser@3.6.6 >/dev/null && \
-		NODE_PATH=$(ASYNCAPI)/node_modules node deploy/contract/validate_asyncapi.cjs schemas/published/asyncapi.json; \
-	else \
-		echo "check-ops: npm is not installed, so schemas/published/asyncapi.json was not checked" >&2; \
-	fi
+audit: $(READY) ## Known vulnerabilities of what is locked
+	@$(BIN)/python -m deploy.checks.tools pip-audit --requirement requirements.lock --no-deps --disable-pip
+
+sbom: $(READY) ## What the image is made of, as CycloneDX, into dist/sbom.json
+	@mkdir -p dist
+	@$(BIN)/python -m deploy.checks.tools cyclonedx-py requirements --of JSON --output-file dist/sbom.json requirements.lock

@@ -21,6 +21,7 @@ PREFIX: Final = "botpulse_"
 OWNER: Final = "botpulse_owner"
 PROJECTOR: Final = "botpulse_projector"
 ADMIN: Final = "botpulse_admin"
+MAINTENANCE: Final = "botpulse_maintenance"
 
 _CREATE: Final = {"all_rows": "create_all_rows", "own_rows": "create_own_rows"}
 _WRITE: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")

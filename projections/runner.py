@@ -209,6 +209,7 @@ class Runner:
         self._session.works()
         self._health.joined = self._membership.settled
         self._next_look = 0.0
+        self._metrics.rebalanced()
         for lease in leases:
             self._metrics.claimed(lease)
         log.info("claimed", partitions=[str(lease.place) for lease in leases], owner=self._owner)
@@ -271,7 +272,8 @@ class Runner:
         """Go on from the batch's end. `written` is None where the commit was in doubt: what it did is not counted."""
         for move in batch.moves:
             self._leases[move.place] = self._leases[move.place].after(move)
-            self._metrics.moved(move.place, move.next_offset)
+            last = move.last_record
+            self._metrics.moved(move.place, move.next_offset, None if last is None else last.timestamp)
         self._in_hand = None
         self._membership.hint({move.place: move.next_offset for move in batch.moves})
         outcomes = {
@@ -282,6 +284,11 @@ class Runner:
             "refused": 0 if written is None else len(written.refusals),
         }
         self._metrics.batch(sum(map(len, batch.records.values())), outcomes, batch.invalid)
+        if batch.records:
+            self._metrics.committed(
+                min(records[0].timestamp for records in batch.records.values()),
+                [arrival.event for arrival in batch.arrivals[: len(batch.marks)]],
+            )
         for refusal in () if written is None else written.refusals:
             place = Place(refusal.arrival.topic, refusal.arrival.partition)
             log.error(
@@ -300,7 +307,7 @@ class Runner:
         for place, lease in self._leases.items():
             end = self._reader.end_of(place)
             if end is not None:
-                self._metrics.lag(place, max(0, end - lease.next_offset))
+                self._metrics.lag(place, end, lease.next_offset)
         self._health.kafka_up = self._prefetch.full or self._reader.silent_seconds() < SILENT_SECONDS
         self._health.open_refusals = await connection.fetchval(sql.query("refused", "open_refusals"))
         self._metrics.open_refusals(self._health.open_refusals)

@@ -66,6 +66,8 @@ async def _run(settings: Settings, apply: Apply) -> None:
     server = ProbeServer(health, metrics_registry, version("botpulse"), "PROJECTIONS_HTTP_PORT")
     if settings.http_port:
         await server.start(settings.http_host, settings.http_port)
+    metrics = Metrics(metrics_registry)
+    metrics.ready_when(lambda: not health.problems())
     try:
         with logs.quiet_kafka():
             partition_counts = await count_partitions(settings)
@@ -75,7 +77,7 @@ async def _run(settings: Settings, apply: Apply) -> None:
             settings,
             apply,
             partition_counts=partition_counts,
-            metrics=Metrics(metrics_registry),
+            metrics=metrics,
             health=health,
             instance_id=settings.instance_id or claim_instance_id(settings.topics.projections_group),
             connection=connection,

@@ -51,14 +51,17 @@ async def _run(settings: Settings) -> None:
     instance_id = settings.instance_id or claim_instance_id(settings.topics.streams_group)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
+    metrics = Metrics(registry)
     worker = Worker(
         settings,
         instance_id=instance_id,
         partition_count=partition_count,
-        metrics=Metrics(registry),
+        metrics=metrics,
         failed=_die,
     )
-    server = ProbeServer(Health(worker), registry, version("botpulse"), "STREAMS_HTTP_PORT")
+    health = Health(worker)
+    metrics.ready_when(lambda: not health.problems())
+    server = ProbeServer(health, registry, version("botpulse"), "STREAMS_HTTP_PORT")
     if settings.http_port:
         await server.start(settings.http_host, settings.http_port)
     try:

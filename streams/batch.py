@@ -39,8 +39,13 @@ class Outcome:
     tier_changes: list[OutgoingRecord] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     moves: Counter[tuple[str, str]] = field(default_factory=Counter)
-    folded: int = 0
-    repeated: int = 0
+    folded: Counter[str] = field(default_factory=Counter)
+    """Events by type."""
+    skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Events by type and by why they changed nothing: duplicate (of a recent one), repeated (applied before a restart),
+    redriven (for the tables alone), other (about content, not a user)."""
+    first_time: datetime | None = None
+    """The time of the batch's first event."""
     applied: int = -1
     """The greatest offset that an aggregate has applied."""
 
@@ -55,28 +60,34 @@ def fold_batch(records: Sequence[LogRecord], decoder: Decoder, state: PartitionS
     for record in records:
         try:
             event = decoder.decode(record)
+            if outcome.first_time is None:
+                outcome.first_time = event.time
             key = record.key
             assert key is not None  # the decoder compared it with the subject
             fold = folds.get(key)
             if fold is None:
                 if isinstance(event, ev.ContentPublished | ev.ContentChanged):
-                    continue  # about a content item, not a user
+                    outcome.skipped[event.type, "other"] += 1
+                    continue
                 fold = folds[key] = UserFold(event.subject, state.user(key), state)
             if record.offset <= fold.user.applied:
-                outcome.repeated += 1
+                outcome.skipped[event.type, "repeated"] += 1
                 continue
             outcome.applied = record.offset
             if only_projections_refused(record.headers):
                 # A copy of what was folded here, perhaps longer ago than the user's memory of events reaches.
                 fold.pass_over(record.offset, record.timestamp)
-                outcome.repeated += 1
+                outcome.skipped[event.type, "redriven"] += 1
                 continue
             decision = fold.apply(event, record.offset, record.timestamp)
         except InvalidEvent as refusal:
             outcome.letters.append(OutgoingRecord(*dead_letters.letter(record, refusal.reason, refusal.detail, STAGE)))
             outcome.refused[refusal.reason.value] += 1
             continue
-        outcome.folded += 1
+        if fold.is_duplicate:
+            outcome.skipped[event.type, "duplicate"] += 1
+            continue
+        outcome.folded[event.type] += 1
         if decision is not None:
             cause = Cause(event.source, event.id, record.timestamp)
             outcome.tier_changes.append(tier_change(event.subject, cause, decision, fold.user.rules))

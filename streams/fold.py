@@ -41,10 +41,11 @@ class LedgerStore(Protocol):
 class UserFold:
     """Folds the events of one user in one batch.
 
-    `base_offset` is what the user's durable aggregate had applied when the batch began.
+    `base_offset` is what the user's durable aggregate had applied when the batch began; `is_duplicate` whether the
+    latest event was one of the user's recent ones again.
     """
 
-    __slots__ = ("base_offset", "known", "ledger", "offset", "subject", "user")
+    __slots__ = ("base_offset", "is_duplicate", "known", "ledger", "offset", "subject", "user")
 
     def __init__(self, subject: str, user: UserAggregate, ledger: LedgerStore) -> None:
         self.subject = subject
@@ -53,6 +54,7 @@ class UserFold:
         self.base_offset = user.applied
         self.known = user.applied
         self.offset = user.applied
+        self.is_duplicate = False
 
     def apply(self, event: Any, offset: int, broker_ms: int) -> TierDecision | None:
         """Fold one event whose offset lies beyond the applied one; returns the decision if the tier moved.
@@ -64,7 +66,8 @@ class UserFold:
         self.pass_over(offset, broker_ms)
         time_us = microseconds(event.time)
         digest = event_digest(event.source, event.id, time_us)
-        if user.remembers(digest):
+        self.is_duplicate = user.remembers(digest)
+        if self.is_duplicate:
             return None
         numbers = (user.purchases, user.spent_cents)
         handler = _HANDLERS.get(type(event))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from faust.types import Message
 
@@ -94,7 +95,7 @@ class Lane:
             self._busy = False
 
     async def _restore(self) -> None:
-        restored = await self._restorer.restore(self.state)
+        restored = await self._restorer.restore(self.state, partial(self._metrics.restoring, self.partition))
         self._metrics.restored(self.partition, restored)
         self._ends = self._restorer.ends
         users, entries = self.state.outdated()

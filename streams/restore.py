@@ -42,6 +42,8 @@ class Restorer:
     async def restore(self, state: PartitionState, progress: Callable[[int], None] = lambda _: None) -> int:
         """Bring `state` up to the changelog's end; returns how many records were read.
 
+        `progress` is told how many offsets lie ahead; a compacted topic has fewer records than that.
+
         Raises ConfigurationError when log, committed offset and changelogs don't belong together: the state lacks what
         was committed, or has applied what the log does not reach.
         """
@@ -65,13 +67,14 @@ class Restorer:
             for tp in changelogs:
                 consumer.seek(tp, max(self._read_up_to.get(tp, 0), beginnings[tp]))
             count = 0
-            while any([await consumer.position(tp) < ends[tp] for tp in changelogs]):
+            while ahead := sum([max(0, ends[tp] - await consumer.position(tp)) for tp in changelogs]):
+                progress(ahead)
                 for tp, records in (await consumer.getmany(timeout_ms=100, max_records=50_000)).items():
                     merge = state.merge_user if tp == self._users else state.merge_entry
                     for record in records:
                         merge(record.key, record.value)
                     count += len(records)
-                progress(count)
+            progress(0)
             for tp in changelogs:
                 self._read_up_to[tp] = ends[tp]
         finally:

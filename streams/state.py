@@ -33,6 +33,11 @@ class PartitionState:
         return len(self._users)
 
     @property
+    def size(self) -> int:
+        """Bytes of all encoded values; goes through them all."""
+        return sum(map(len, self._users.values())) + sum(map(len, self._entries.values()))
+
+    @property
     def lacks_its_ledger(self) -> bool:
         """Whether an aggregate counts purchases or refunds although there is no ledger entry at all."""
         without = aggregate.NO_MONEY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,10 @@ from .settings import Settings
 from .transport import BatchConsumer, BatchProducer, BatchSchema, BatchTransport
 
 COMMIT_SECONDS = 0.25
+LOOK_SECONDS = 0.5
+"""Pause between two looks at the lag."""
+LOOKS_A_SIZE = 20
+"""The state's size is measured at every so many looks: it takes some milliseconds for a hundred thousand users."""
 MAX_BATCH_RECORDS = 50_000
 MAX_FETCH_BYTES = 4 * 1024 * 1024
 """Of a partition at once. The larger a batch, the more of a user's events share one decoding and one record of the
@@ -88,7 +93,9 @@ class Worker:
         """Join the group and begin; returns when the first assignment is there."""
         await self._rules.start()
         self._consumer.note_of = self._note_of
-        self._side_tasks = [self._watch(asyncio.ensure_future(run())) for run in (self._liveness.beat, self._rules.run)]
+        self._consumer.on_commit = self._metrics.committed
+        side = (self._liveness.beat, self._rules.run, self._observe)
+        self._side_tasks = [self._watch(asyncio.ensure_future(run())) for run in side]
         await self.app.start()
 
     async def stop(self) -> None:
@@ -100,6 +107,17 @@ class Worker:
             task.cancel()
         await asyncio.wait(self._side_tasks)
         await self._rules.stop()
+
+    async def _observe(self) -> None:
+        """Run for as long as the worker does: how far behind the partitions are, and what their states hold."""
+        for turn in itertools.count():
+            for partition, lane in list(self._lanes.items()):
+                progress = self._consumer.progress(TP(self._topics.events.name, partition))
+                if progress is not None:
+                    self._metrics.lag(partition, *progress)
+                if turn % LOOKS_A_SIZE == 0:
+                    self._metrics.state(partition, len(lane.state), lane.state.size)
+            await asyncio.sleep(LOOK_SECONDS)
 
     @property
     def silent_seconds(self) -> float:
@@ -136,9 +154,11 @@ class Worker:
         for partition in self._lanes.keys() - partitions:
             await self._stop_lane(partition)
             del self._lanes[partition]
+            self._metrics.released(partition)
         for partition in sorted(partitions):
             self._running_lane(partition)
         self.assigned = True
+        self._metrics.rebalanced()
 
     def _running_lane(self, partition: int) -> Lane:
         """The partition's lane, at work. One kept from before a rebalance first reads what was written since: the
@@ -160,6 +180,7 @@ class Worker:
         if not self._lanes[partition].idle:
             # Interrupted within a batch: what it holds in memory is ahead of what is durable.
             del self._lanes[partition]
+            self._metrics.released(partition)
 
     def _open_lane(self, partition: int) -> Lane:
         producer = self.app.producer

@@ -1,4 +1,4 @@
-"""`botpulse run streams | projections`: one worker of a service, the same as `python -m streams` and so on."""
+"""`botpulse run streams | projections | exporter`: one process, the same as `python -m streams` and so on."""
 
 from __future__ import annotations
 
@@ -17,6 +17,15 @@ class Service(StrEnum):
 
     STREAMS = "streams"
     PROJECTIONS = "projections"
+    EXPORTER = "exporter"
+
+
+_MODULES = {Service.EXPORTER: "deploy.exporter"}
+# Where each looks for Postgres, first to last.
+_DATABASE = {
+    Service.PROJECTIONS: ("PROJECTIONS_DATABASE_URL", "DATABASE_URL"),
+    Service.EXPORTER: ("EXPORTER_DATABASE_URL",),
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -25,17 +34,19 @@ def register(app: typer.Typer) -> None:
 
 
 def run(service: Annotated[Service, typer.Argument(help="Which service.")]) -> None:
-    """Run one worker of a service in the foreground until Ctrl-C or SIGTERM.
+    """Run one process of a service in the foreground until Ctrl-C or SIGTERM.
 
-    Kafka and Postgres are those of the environment (KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL or PROJECTIONS_DATABASE_URL),
-    else those of the local stack. Exit status 0 after a signal, 1 when the worker could not go on, 2 for something that
-    must be changed first.
+    Kafka and Postgres are those of the environment (KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL or the service's own, such as
+    PROJECTIONS_DATABASE_URL), else those of the local stack. Exit status 0 after a signal, 1 when it could not go on, 2
+    for something that must be changed first.
     """
     settings = Settings.from_environment()
     environment = dict(os.environ)
-    environment["KAFKA_BOOTSTRAP_SERVERS"] = settings.bootstrap_servers()
-    if service is Service.PROJECTIONS and not environment.get("PROJECTIONS_DATABASE_URL"):
-        environment["DATABASE_URL"] = settings.database_url()
+    if service is not Service.EXPORTER:
+        environment["KAFKA_BOOTSTRAP_SERVERS"] = settings.bootstrap_servers()
+    names = _DATABASE.get(service, ())
+    if names and not environment.get(names[0]):
+        environment[names[-1]] = settings.database_url()
     # The service takes this process's place: signals and exit status are its own.
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", service.value], environment)  # noqa: S606
+    os.execve(sys.executable, [sys.executable, "-m", _MODULES.get(service, service.value)], environment)  # noqa: S606

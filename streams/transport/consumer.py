@@ -9,6 +9,7 @@ rebalancing, flow control, agents, start and stop.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -154,6 +155,8 @@ class BatchConsumer(driver.Consumer):
         """How often the positions were set back to the committed offsets."""
         self.note_of: Callable[[TP], str] = lambda _: ""
         """What to remember beside a partition's committed offset; asked when it is committed."""
+        self.on_commit: Callable[[float, bool], None] = lambda seconds, done: None
+        """Told of every commit: how long it took, and whether the broker took it."""
         self._positions: dict[TP, Positions] = {}
         self._next: dict[TP, int | None] = {}
         """Where the last fetch has left each partition; all up to there was handed on."""
@@ -280,10 +283,22 @@ class BatchConsumer(driver.Consumer):
         owned = self.assignment()
         committable = {tp: offset for tp, offset in offsets.items() if tp in owned}
         notes = {tp: self.note_of(tp) for tp in committable}
-        if not committable or not await self._thread.commit_noted(committable, notes):
+        if not committable:
+            return False
+        begun = time.monotonic()
+        done = await self._thread.commit_noted(committable, notes)
+        self.on_commit(time.monotonic() - begun, done)
+        if not done:
             return False
         self._committed_offset.update(committable)
         return True
+
+    def progress(self, tp: TP) -> tuple[int, int] | None:
+        """Where the log ended when it was last fetched, and the committed offset; None while either is unknown."""
+        if tp not in self.assignment():
+            return None
+        end, committed = self.highwater(tp), self._committed_offset.get(tp)
+        return None if end is None or committed is None else (end, committed)
 
     # -- rebalancing
 

@@ -1,0 +1,1 @@
+"""`make check-ops`: what is checked with tools that are no Python libraries of ours."""
