@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
@@ -17,6 +17,10 @@ from projections.ledger.ledger import MoneyChange
 from projections.sql import query
 from schemas.events import CreditsGranted, CreditsSpent, MessageReceived, UserRegistered
 from schemas.tiers import LOWEST_TIER, tier_of
+
+_GAINS: Final = 8
+_SAID: Final = len(FIELDS) + 3
+"""Columns of the two halves of `update_users`."""
 
 
 @dataclass(slots=True)
@@ -47,16 +51,9 @@ async def apply(connection: asyncpg.Connection, work: Work) -> None:
     for entry in work.journal.of(*profiles.SOURCES):
         profiles.fold(known[entry.telegram_id], entry, work.days)
     await connection.execute(query("users", "create_users"), sorted(work.journal.users | _referrers(work)))
-    await _write_profiles(connection, known)
-
     totals = count(work)
     await _decide_tiers(connection, work.ledger.changes, totals)
-    if totals:
-        rows = [
-            (user, t.messages, t.credits, t.last_active, t.purchases, t.cents, t.tier, t.tier_changed_at)
-            for user, t in sorted(totals.items(), key=_user)
-        ]
-        await connection.execute(query("users", "add_totals"), *columns(rows))
+    await _write(connection, totals, known)
 
 
 def _referrers(work: Work) -> set[int]:
@@ -140,16 +137,22 @@ async def _load_profiles(connection: asyncpg.Connection, work: Work) -> dict[int
     return known
 
 
-async def _write_profiles(connection: asyncpg.Connection, known: dict[int, Profile]) -> None:
-    if not known:
+async def _write(connection: asyncpg.Connection, totals: dict[int, Totals], known: dict[int, Profile]) -> None:
+    if not (totals or known):
         return
-    rows = [
+    gains = [
+        (user, t.messages, t.credits, t.last_active, t.purchases, t.cents, t.tier, t.tier_changed_at)
+        for user, t in sorted(totals.items(), key=_user)
+    ]
+    said = [
         (user, *(profile.values[name] for name in FIELDS), profile.registered_at, profile.referred_by)
         for user, profile in known.items()
     ]
-    await connection.execute(query("users", "write_profiles"), *columns(rows))
-    times = [
-        (user, *(profile.times[name] for name in FIELDS), *(profile.referred or (None, None, None)))
-        for user, profile in known.items()
-    ]
-    await connection.execute(query("users", "write_field_times"), *columns(times))
+    arrays = [*(columns(gains) if gains else [[]] * _GAINS), *(columns(said) if said else [[]] * _SAID)]
+    await connection.execute(query("users", "update_users"), *arrays)
+    if known:
+        times = [
+            (user, *(profile.times[name] for name in FIELDS), *(profile.referred or (None, None, None)))
+            for user, profile in known.items()
+        ]
+        await connection.execute(query("users", "write_field_times"), *columns(times))

@@ -16,21 +16,48 @@ SELECT u.telegram_id, u.purchase_count, u.total_spent_cents, u.current_tier
 FROM unnest($1::bigint[]) AS k (telegram_id)
 JOIN users AS u USING (telegram_id);
 
--- name: add_totals
--- Differences to the totals of these users; a null tier or time of its change means: as it was.
+-- name: update_users
+-- In one update, since every new version of a row costs: differences to the totals of these users ($1 to $8; a null tier or
+-- time of its change means: as it was), and the profiles of these as they are now ($9 to $22).
 UPDATE users AS u SET
-    lifetime_messages = u.lifetime_messages + d.messages,
-    message_credits = u.message_credits + d.credits,
+    lifetime_messages = u.lifetime_messages + coalesce(d.messages, 0),
+    message_credits = u.message_credits + coalesce(d.credits, 0),
     last_active = greatest(u.last_active, d.last_active),
-    purchase_count = u.purchase_count + d.purchases,
-    total_spent_cents = u.total_spent_cents + d.cents,
+    purchase_count = u.purchase_count + coalesce(d.purchases, 0),
+    total_spent_cents = u.total_spent_cents + coalesce(d.cents, 0),
     current_tier = coalesce(d.tier, u.current_tier),
-    tier_changed_at = coalesce(d.tier_changed_at, u.tier_changed_at)
+    tier_changed_at = coalesce(d.tier_changed_at, u.tier_changed_at),
+    username = CASE WHEN p.telegram_id IS NULL THEN u.username ELSE p.username END,
+    first_name = CASE WHEN p.telegram_id IS NULL THEN u.first_name ELSE p.first_name END,
+    last_name = CASE WHEN p.telegram_id IS NULL THEN u.last_name ELSE p.last_name END,
+    preferred_language = CASE WHEN p.telegram_id IS NULL THEN u.preferred_language ELSE p.preferred_language END,
+    referral_code = CASE WHEN p.telegram_id IS NULL THEN u.referral_code ELSE p.referral_code END,
+    is_premium = CASE WHEN p.telegram_id IS NULL THEN u.is_premium ELSE p.is_premium END,
+    is_blocked = CASE WHEN p.telegram_id IS NULL THEN u.is_blocked ELSE p.is_blocked END,
+    auto_recharge_enabled =
+        CASE WHEN p.telegram_id IS NULL THEN u.auto_recharge_enabled ELSE p.auto_recharge_enabled END,
+    auto_recharge_amount_cents =
+        CASE WHEN p.telegram_id IS NULL THEN u.auto_recharge_amount_cents ELSE p.auto_recharge_amount_cents END,
+    auto_recharge_credits =
+        CASE WHEN p.telegram_id IS NULL THEN u.auto_recharge_credits ELSE p.auto_recharge_credits END,
+    auto_recharge_threshold_credits =
+        CASE WHEN p.telegram_id IS NULL THEN u.auto_recharge_threshold_credits
+             ELSE p.auto_recharge_threshold_credits END,
+    registered_at = CASE WHEN p.telegram_id IS NULL THEN u.registered_at ELSE p.registered_at END,
+    referred_by = CASE WHEN p.telegram_id IS NULL THEN u.referred_by ELSE p.referred_by END
 FROM unnest(
     $1::bigint[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::text[],
     $8::timestamptz[]
 ) AS d (telegram_id, messages, credits, last_active, purchases, cents, tier, tier_changed_at)
-WHERE u.telegram_id = d.telegram_id;
+FULL JOIN unnest(
+    $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::boolean[], $16::boolean[],
+    $17::boolean[], $18::bigint[], $19::bigint[], $20::bigint[], $21::timestamptz[], $22::bigint[]
+) AS p (
+    telegram_id, username, first_name, last_name, preferred_language, referral_code, is_premium, is_blocked,
+    auto_recharge_enabled, auto_recharge_amount_cents, auto_recharge_credits,
+    auto_recharge_threshold_credits, registered_at, referred_by
+) ON p.telegram_id = d.telegram_id
+WHERE u.telegram_id = coalesce(d.telegram_id, p.telegram_id);
 
 -- name: set_last_active
 -- The latest own action of users one of whose actions was taken back.
@@ -51,32 +78,6 @@ SELECT
 FROM unnest($1::bigint[]) AS k (telegram_id)
 JOIN users AS u USING (telegram_id)
 LEFT JOIN user_field_times AS t USING (telegram_id);
-
--- name: write_profiles
--- The profiles as they are now.
-UPDATE users AS u SET
-    username = d.username,
-    first_name = d.first_name,
-    last_name = d.last_name,
-    preferred_language = d.preferred_language,
-    referral_code = d.referral_code,
-    is_premium = d.is_premium,
-    is_blocked = d.is_blocked,
-    auto_recharge_enabled = d.auto_recharge_enabled,
-    auto_recharge_amount_cents = d.auto_recharge_amount_cents,
-    auto_recharge_credits = d.auto_recharge_credits,
-    auto_recharge_threshold_credits = d.auto_recharge_threshold_credits,
-    registered_at = d.registered_at,
-    referred_by = d.referred_by
-FROM unnest(
-    $1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::boolean[],
-    $9::boolean[], $10::bigint[], $11::bigint[], $12::bigint[], $13::timestamptz[], $14::bigint[]
-) AS d (
-    telegram_id, username, first_name, last_name, preferred_language, referral_code, is_premium, is_blocked,
-    auto_recharge_enabled, auto_recharge_amount_cents, auto_recharge_credits,
-    auto_recharge_threshold_credits, registered_at, referred_by
-)
-WHERE u.telegram_id = d.telegram_id;
 
 -- name: write_field_times
 -- When each field of these profiles was said.
