@@ -11,6 +11,7 @@ import sys
 from importlib.metadata import version
 
 import uvloop
+from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from schemas.errors import BotpulseError, ServiceStopped
@@ -44,6 +45,9 @@ def main() -> None:
     except BotpulseError as error:
         _say(f"botpulse streams: {error}")
         sys.exit(error.exit_status)
+    except KafkaError as error:
+        _say(_kafka_failed(error))
+        sys.exit(1)
 
 
 async def _run(settings: Settings) -> None:
@@ -98,14 +102,25 @@ async def _until_signal(worker: Worker, instance_id: str, partition_count: int) 
 
 def _die(error: BaseException) -> None:
     """End at once, with nothing more written or acknowledged: a supervisor's restart carries on from the log."""
+    status, line = 1, f"botpulse streams: {error}"
     if isinstance(error, BotpulseError):
         status = error.exit_status
+    elif isinstance(error, KafkaError):
+        line = _kafka_failed(error)
     else:
-        status = 1
         logging.getLogger("streams").error("unexpected error", exc_info=error)
-    _say(f"botpulse streams: {error}")
+    _say(line)
     logging.shutdown()
     os._exit(status)
+
+
+def _kafka_failed(error: KafkaError) -> str:
+    """Say that Kafka went away, while state was read back for instance: no defect, so no traceback."""
+    text = " ".join(str(error).split())
+    return (
+        f"botpulse streams: Kafka (KAFKA_BOOTSTRAP_SERVERS) failed: {text}; nothing unfinished was acknowledged, a "
+        "restart carries on"
+    )
 
 
 def _say(line: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from projections.settings import Settings as ProjectionsSettings
 from schemas.errors import ConfigurationError, ServiceStopped
 from schemas.topics import Topics
 from streams.settings import Settings as StreamsSettings
-from tests.support import log
+from tests.support import cli, log
 from tests.support.databases import execute
 from tests.support.services import eventually, service
 
@@ -70,6 +71,35 @@ async def test_a_broker_that_ends_while_streams_starts(
                 await streams.preflight.check_topics(settings)
     finally:
         await asyncio.to_thread(local_stack.restart_broker)
+
+
+GOES_AWAY = """
+import aiokafka, streams.restore
+from aiokafka.errors import KafkaConnectionError
+
+async def away(*_):
+    raise KafkaConnectionError("Unable to bootstrap")
+
+{patched} = away
+from streams.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("patched", ["aiokafka.AIOKafkaConsumer.start", "streams.restore.Restorer.restore"])
+async def test_a_broker_that_ends_after_the_checks_of_a_start_of_streams(
+    stack: StackInfo, topics: Topics, tmp_path: Path, patched: str
+) -> None:
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers, "BOTPULSE_TOPIC_PREFIX": topics.prefix}
+    command = [sys.executable, "-c", GOES_AWAY.format(patched=patched)]
+    process = await asyncio.create_subprocess_exec(
+        *command, env=cli.environment(environment), cwd=tmp_path, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(60):
+        _, said = await process.communicate()
+    assert process.returncode == 1, said.decode()
+    assert b"Traceback" not in said
+    assert b"KAFKA_BOOTSTRAP_SERVERS" in said.strip().splitlines()[-1]
 
 
 async def test_a_cancellation_from_within_is_no_stop_of_projections() -> None:
