@@ -21,7 +21,7 @@ from projections import sql
 from schemas.topics import Topics
 
 STALLED_SECONDS: Final = 60.0
-"""A partition that has not moved between two looks, with a record waiting for longer, is a finding."""
+"""A partition that has not moved for so long, with a record waiting for as long, is a finding."""
 _READ_SECONDS: Final = 5.0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -45,11 +45,14 @@ class Partition:
     """Whether that worker's database connection is open."""
     records_per_second: float
     """What the checkpoint moved between two looks."""
+    idle_seconds: float | None
+    """Since the checkpoint moved last; None while the partition was never claimed."""
 
     @property
     def stalled(self) -> bool:
         """Whether something waits that nobody applies."""
-        return self.lag_records > 0 and self.lag_seconds > STALLED_SECONDS and not self.records_per_second
+        idle = self.idle_seconds is None or self.idle_seconds > STALLED_SECONDS
+        return self.lag_records > 0 and self.lag_seconds > STALLED_SECONDS and idle
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,7 @@ def _partition(
         owner=None if row is None else row["owner"],
         connected=row is not None and row["connected"],
         records_per_second=round(moved / seconds, 1),
+        idle_seconds=None if row is None else round(row["idle_seconds"], 1),
     )
 
 

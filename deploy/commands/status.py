@@ -17,7 +17,7 @@ from deploy.settings import Settings
 from deploy.status import Partition, Progress, look
 
 _WIDTH = 140
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 2.0
 
 
 def register(app: typer.Typer) -> None:

@@ -85,9 +85,10 @@ async def test_what_is_not_set_up_yet_is_said(
 
 
 def test_a_partition_that_nobody_applies_is_a_finding() -> None:
-    still = Partition("t", 0, 5, 9, 4, 61.0, 3, "host/1", False, 0.0)
-    assert Progress([still]).findings()
-    for better in ({"lag_seconds": 59.0}, {"records_per_second": 0.1}, {"lag_records": 0}):
+    still = Partition("t", 0, 5, 9, 4, 61.0, 3, "host/1", False, 0.0, 61.0)
+    for worse in ({}, {"idle_seconds": None}, {"connected": True}):
+        assert Progress([Partition(**{**vars_of(still), **worse})]).findings()
+    for better in ({"lag_seconds": 59.0}, {"idle_seconds": 59.0}, {"lag_records": 0}):
         assert not Progress([Partition(**{**vars_of(still), **better})]).findings()
 
 

@@ -11,6 +11,7 @@ WHERE topic = ANY ($1::text[]);
 -- the process id alone has to do.
 SELECT
     c.topic, c.partition, c.next_offset, c.epoch, c.owner,
+    extract(epoch FROM clock_timestamp() - c.moved_at)::float8 AS idle_seconds,
     EXISTS (
         SELECT FROM pg_stat_activity AS a
         WHERE a.pid = c.backend_pid AND coalesce(a.backend_start = c.backend_start, true)
