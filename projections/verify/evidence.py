@@ -12,7 +12,7 @@ from projections.verify.money import SPENDING
 from projections.verify.rows import Key, kind_of
 
 _SHOWN: Final = 5
-_OWN_ACTIONS: Final = frozenset(
+OWN_ACTIONS: Final = frozenset(
     {"message.received", "credits.spent", "payment.succeeded", "content.viewed", "content.unlocked"}
 )
 _PROFILE: Final = frozenset({"user.registered", "user.profile_changed"})
@@ -23,8 +23,8 @@ _KINDS: Final[dict[str, frozenset[str]]] = {
     "tier_changed_at": SPENDING,
     "lifetime_messages": frozenset({"message.received"}),
     "message_credits": frozenset({"credits.granted", "credits.spent"}),
-    "last_active": _OWN_ACTIONS,
-    "last_active_day": _OWN_ACTIONS,
+    "last_active": OWN_ACTIONS,
+    "last_active_day": OWN_ACTIONS,
     "registered_at": frozenset({"user.registered"}),
     "referred_by": frozenset({"user.registered"}),
     "is_blocked": frozenset({"user.bot_blocked", "user.bot_unblocked"}),
@@ -53,7 +53,7 @@ def _concerns(difference: Difference, key: Key) -> Callable[[Any], bool]:
         return lambda event: event.time.date() == key[1]
     if table == "user_sessions":
         near = timedelta(minutes=30)
-        return lambda event: kind_of(event) in _OWN_ACTIONS and abs(event.time - key[1]) <= near
+        return lambda event: kind_of(event) in OWN_ACTIONS and abs(event.time - key[1]) <= near
     if table == "user_message_counts":
         return lambda event: kind_of(event) == "message.received"
     if table == "content_buyers":

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
+from projections.migrations import check_migrated
 from projections.sources.source import LogAddress
 from projections.sql import query
 from projections.verify.history import Entry, History, Verdict, broker_time
 from projections.verify.money import SPENDING
 from projections.verify.rows import kind_of
-from projections.verify.run import refused_offsets, snapshot
+from projections.verify.run import refused_offsets
+from projections.verify.session import snapshot
 from projections.verify.user import tier_now
 from schemas.codec import Decoder
 from schemas.partitioner import partition_of
@@ -78,6 +80,7 @@ async def explain(
     """
     key = b"%d" % user
     async with snapshot(database_url) as (connection, _), log.open() as source:
+        await check_migrated(connection)
         name = topics.events.name
         partitions = len(await source.bounds(name))
         partition = partition_of(key, partitions)

@@ -45,7 +45,7 @@ _MOMENT_BYTES: Final = 8
 
 def kind_of(event: Any) -> str:
     """Return the middle of the event type's name: `payment.succeeded`."""
-    return str(event.type)[len("botpulse.") : -len(".v1")]
+    return str(event.type).removeprefix("botpulse.").rpartition(".")[0]
 
 
 def order_of(event: Any) -> tuple[datetime, str, str]:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import multiprocessing
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import asyncpg
 
-from projections.access import ADMIN
-from projections.database import connect
+from projections.migrations import check_migrated
 from projections.sources.source import LogAddress, LogSource
 from projections.sql import query
 from projections.verify.differences import NO_ROW, Difference, Differences, compare
@@ -30,14 +24,15 @@ from projections.verify.partition import (
     stored_rows,
     verify_partition,
 )
+from projections.verify.processes import verify_in_processes
 from projections.verify.rows import SHARED, stored_row
+from projections.verify.session import snapshot, without_collector
 from projections.verify.shared import Shared
+from projections.verify.shared_evidence import add_events
 from projections.verify.user import User
 from schemas.errors import ConfigurationError
 from schemas.topics import Topics
 
-_LOCK_TIMEOUT_MS: Final = 5_000
-_STATEMENT_SECONDS: Final = 600.0
 _RECORDS_A_WORKER: Final = 200_000
 """With fewer, another process costs more than it brings."""
 
@@ -80,7 +75,7 @@ async def verify(
 
     Raises ConfigurationError where log and database can't be read, or don't belong together.
     """
-    with _without_collector():
+    with without_collector():
         return await _verify(database_url, log, topics, selection, aggregates, workers, progress)
 
 
@@ -101,7 +96,9 @@ async def _verify(
         if workers is None:
             workers = min(os.cpu_count() or 1, 1 + total // _RECORDS_A_WORKER)
         if workers > 1 and len(jobs) > 1:
-            parts = await _in_processes(database_url, log, name, jobs, workers, lambda done: progress(done, total))
+            parts = await verify_in_processes(
+                database_url, log, name, jobs, workers, lambda done: progress(done, total)
+            )
         else:
             done = 0
 
@@ -112,46 +109,16 @@ async def _verify(
 
             parts = [await verify_partition(job, source, connection, count) for job in jobs]
         await _finish(connection, outcome, parts, selection, counted, topics, aggregates=aggregates)
+        events = topics.events.name
+        ends = {job.partition: job.ends[events] for job in jobs}
+        outcome.differences.kept = await add_events(source, events, ends, outcome.differences.kept)
     return outcome
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Folding makes hundreds of thousands of objects and no cycles: looking for some takes a quarter of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
-@asynccontextmanager
-async def snapshot(database_url: str, name: str | None = None) -> AsyncIterator[tuple[asyncpg.Connection, str]]:
-    """A connection that sees one moment only, a named one or the present, and the moment's name."""
-    connection = await connect(
-        database_url,
-        "DATABASE_URL",
-        application_name="botpulse-verify",
-        lock_timeout_ms=_LOCK_TIMEOUT_MS,
-        command_seconds=_STATEMENT_SECONDS,
-        role=ADMIN,
-    )
-    try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            if name is not None:
-                await connection.execute(f"SET TRANSACTION SNAPSHOT '{name}'")
-            else:
-                name = await connection.fetchval(query("verify", "snapshot"))
-            yield connection, name
-    finally:
-        await connection.close()
 
 
 async def _plan(
     connection: asyncpg.Connection, source: LogSource, topics: Topics, selection: Selection, aggregates: bool
 ) -> tuple[list[Job], Mapping[int, Mapping[str, int]], Outcome]:
+    await check_migrated(connection)
     read = [topics.events.name, topics.tier_changes.name, topics.dead_letters.name]
     checkpoints = await connection.fetch(query("verify", "checkpoints"), read)
     positions: dict[str, dict[int, int]] = {topic: {} for topic in read}
@@ -263,47 +230,3 @@ async def _compare_counts(
             outcome.differences.add(
                 Difference("applied_events", key, "digests", digests.get(part.partition, 0), applied)
             )
-
-
-# -- several processes
-
-_read_by_all: Any = None
-
-
-def _share(counter: Any) -> None:
-    global _read_by_all
-    _read_by_all = counter
-
-
-def _work(database_url: str, log: LogAddress, name: str, job: Job) -> Part:
-    """One partition, in a process of its own."""
-
-    def read(records: int) -> None:
-        with _read_by_all.get_lock():
-            _read_by_all.value += records
-
-    async def run() -> Part:
-        async with snapshot(database_url, name) as (connection, _), log.open() as source:
-            return await verify_partition(job, source, connection, read)
-
-    with _without_collector():
-        return asyncio.run(run())
-
-
-async def _in_processes(
-    database_url: str, log: LogAddress, name: str, jobs: Sequence[Job], workers: int, progress: Callable[[int], None]
-) -> list[Part]:
-    context = multiprocessing.get_context("spawn")
-    counter = context.Value("q", 0)
-    loop = asyncio.get_running_loop()
-    with ProcessPoolExecutor(min(workers, len(jobs)), context, _share, (counter,)) as pool:
-        running = [loop.run_in_executor(pool, _work, database_url, log, name, job) for job in jobs]
-        pending = set(running)
-        while pending:
-            _, pending = await asyncio.wait(pending, timeout=0.2, return_when=asyncio.FIRST_EXCEPTION)
-            progress(counter.value)
-            for finished in running:
-                if finished.done() and finished.exception() is not None:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    await finished
-        return [await part for part in running]

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import NewTopic
 
+from deploy.kafka import admin, partition_counts
 from deploy.local import StackInfo
 from projections.sources.archive import DamagedExport, days_of
 from projections.sources.broker import BrokerAddress, BrokerSource
@@ -19,7 +21,7 @@ from projections.sources.exported import ExportAddress
 from projections.sources.source import LogSource
 from schemas.errors import ConfigurationError
 from schemas.topics import Topics
-from tests.support import log
+from tests.support.services import eventually
 
 FIRST = datetime(2026, 1, 2, 23, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -31,9 +33,24 @@ async def source(stack: StackInfo) -> AsyncIterator[BrokerSource]:
         yield opened
 
 
+@pytest.fixture
+async def topic(stack: StackInfo, topics: Topics) -> str:
+    """A topic of two partitions whose records keep the time that they are sent with."""
+    name = f"{topics.prefix}by-the-clock-of-the-test"
+    config = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
+    async with admin(stack.bootstrap_servers) as client:
+        await client.create_topics([NewTopic(name, 2, 1, topic_configs=config)])
+
+    async def is_there() -> bool:
+        async with admin(stack.bootstrap_servers) as client:
+            return await partition_counts(client, [name]) == {name: 2}
+
+    await eventually(is_there, "the topic is there")
+    return name
+
+
 async def fill(stack: StackInfo, topic: str, hours: range, per_hour: int = 3) -> None:
     """Records by a clock of the test's, on partitions 0 and 1, some of them no text at all."""
-    await log.configure(stack.bootstrap_servers, topic, {"message.timestamp.type": "CreateTime"})
     odd: list[tuple[bytes | None, bytes | None, list[tuple[str, Any]]]] = [
         (b"7", b'{"a": 1}', [("content-type", b"x")]),
         (None, b"\xff\x00\n\r not UTF-8", []),
@@ -67,9 +84,8 @@ def stats(folder: Path) -> dict[Path, Any]:
 
 
 async def test_days_come_back_byte_for_byte_and_are_written_once(
-    stack: StackInfo, topics: Topics, source: BrokerSource, tmp_path: Path
+    stack: StackInfo, topic: str, source: BrokerSource, tmp_path: Path
 ) -> None:
-    topic = topics.events.name
     await fill(stack, topic, range(60))
     now = FIRST + 60 * HOUR
     written = await export_topic(source, topic, tmp_path, now=now)
@@ -103,9 +119,8 @@ async def test_days_come_back_byte_for_byte_and_are_written_once(
 
 
 async def test_damage_is_named_before_a_wrong_byte_is_handed_out(
-    stack: StackInfo, topics: Topics, source: BrokerSource, tmp_path: Path
+    stack: StackInfo, topic: str, source: BrokerSource, tmp_path: Path
 ) -> None:
-    topic = topics.events.name
     await fill(stack, topic, range(60))
     await export_topic(source, topic, tmp_path, now=FIRST + 60 * HOUR)
     whole, _ = check(tmp_path, [topic])
@@ -130,9 +145,8 @@ async def test_damage_is_named_before_a_wrong_byte_is_handed_out(
 
 
 async def test_an_export_that_was_killed_leaves_nothing_behind(
-    stack: StackInfo, topics: Topics, source: BrokerSource, tmp_path: Path
+    stack: StackInfo, topic: str, source: BrokerSource, tmp_path: Path
 ) -> None:
-    topic = topics.events.name
     await fill(stack, topic, range(4))
 
     class KilledError(Exception):

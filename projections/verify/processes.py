@@ -1,0 +1,57 @@
+"""Partitions folded in several processes, all of them in one snapshot of the database."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+from projections.sources.source import LogAddress
+from projections.verify.partition import Job, Part, verify_partition
+from projections.verify.session import snapshot, without_collector
+
+_read_by_all: Any = None
+"""In a worker: how many records all of them have read."""
+
+
+async def verify_in_processes(
+    database_url: str, log: LogAddress, name: str, jobs: Sequence[Job], workers: int, progress: Callable[[int], None]
+) -> list[Part]:
+    """Verify each partition in a process of its own, so many at a time; `name` is the snapshot's.
+
+    `progress` is told how many records were read. Raises what the first failed partition raised.
+    """
+    context = multiprocessing.get_context("spawn")
+    counter = context.Value("q", 0)
+    loop = asyncio.get_running_loop()
+    with ProcessPoolExecutor(min(workers, len(jobs)), context, _share, (counter,)) as pool:
+        running = [loop.run_in_executor(pool, _work, database_url, log, name, job) for job in jobs]
+        pending = set(running)
+        while pending:
+            _, pending = await asyncio.wait(pending, timeout=0.2, return_when=asyncio.FIRST_EXCEPTION)
+            progress(counter.value)
+            for finished in running:
+                if finished.done() and finished.exception() is not None:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    await finished
+        return [await part for part in running]
+
+
+def _share(counter: Any) -> None:
+    global _read_by_all
+    _read_by_all = counter
+
+
+def _work(database_url: str, log: LogAddress, name: str, job: Job) -> Part:
+    def read(records: int) -> None:
+        with _read_by_all.get_lock():
+            _read_by_all.value += records
+
+    async def run() -> Part:
+        async with snapshot(database_url, name) as (connection, _), log.open() as source:
+            return await verify_partition(job, source, connection, read)
+
+    with without_collector():
+        return asyncio.run(run())
