@@ -21,6 +21,7 @@ from projections.verify.aggregates import Aggregates
 from projections.verify.differences import Differences, compare
 from projections.verify.evidence import events_behind
 from projections.verify.history import Entry, History, Verdict, arrival_of
+from projections.verify.retention import Horizons, kept
 from projections.verify.rows import KEYS, SHARED, Key, Row, Rows, stored_row
 from projections.verify.shared import Shared
 from projections.verify.user import User
@@ -66,6 +67,7 @@ class Job:
     refused: frozenset[int]
     """Offsets of events whose rows the database refused."""
     selection: Selection
+    horizons: Horizons
 
     def end_of(self, topic: str) -> dict[int, int]:
         """Return the end of this partition of a topic."""
@@ -130,7 +132,7 @@ async def verify_partition(
                 part.aggregates += 1
                 for difference in aggregates.compare(key, history):
                     part.differences.add(difference)
-        await _compare(part, connection, histories)
+        await _compare(part, connection, histories, job.horizons)
     return part
 
 
@@ -156,12 +158,15 @@ def _decoded(records: Sequence[LogRecord], decode: Callable[[LogRecord], Any]) -
 
 
 async def _compare(
-    part: Part, connection: asyncpg.Connection, histories: Mapping[int, tuple[History, list[Entry]]]
+    part: Part,
+    connection: asyncpg.Connection,
+    histories: Mapping[int, tuple[History, list[Entry]]],
+    horizons: Horizons,
 ) -> None:
     users = [history.user for history, _ in histories.values() if history.user is not None]
     part.users.update(histories)
-    folded = rows_of(users)
-    for table, stored in (await stored_rows(connection, list(histories))).items():
+    folded = rows_of(users, horizons)
+    for table, stored in (await stored_rows(connection, list(histories), horizons)).items():
         part.rows[table] += len(stored)
         for key, difference in compare(table, stored, folded[table]):
             if not part.differences.full:
@@ -177,18 +182,19 @@ def _user_of(table: str, key: Key, stored: Mapping[Key, Row], folded: Rows) -> i
     return int(row["telegram_id"])
 
 
-def rows_of(users: Sequence[User]) -> Rows:
+def rows_of(users: Sequence[User], horizons: Horizons) -> Rows:
     """Return the users' folded rows in every table."""
     folded: Rows = {table: {} for table in USER_TABLES}
     for user in users:
-        for table, rows in user.rows().items():
+        for table, rows in user.rows(horizons.get("user_sessions")).items():
             folded[table].update(rows)
     return folded
 
 
-async def stored_rows(connection: asyncpg.Connection, users: Sequence[int]) -> Rows:
+async def stored_rows(connection: asyncpg.Connection, users: Sequence[int], horizons: Horizons) -> Rows:
     """Return the users' stored rows in every table."""
-    return {
-        table: dict(stored_row(table, record) for record in await connection.fetch(query("verify", table), users))
-        for table in USER_TABLES
-    }
+    found: Rows = {}
+    for table in USER_TABLES:
+        records = await connection.fetch(query("verify", table), users)
+        found[table] = kept(table, dict(stored_row(table, record) for record in records), horizons)
+    return found

@@ -25,6 +25,7 @@ from projections.verify.partition import (
     verify_partition,
 )
 from projections.verify.processes import verify_in_processes
+from projections.verify.retention import Horizons, kept
 from projections.verify.rows import SHARED, stored_row
 from projections.verify.session import snapshot, without_collector
 from projections.verify.shared import Shared
@@ -108,7 +109,7 @@ async def _verify(
                 progress(done, total)
 
             parts = [await verify_partition(job, source, connection, count) for job in jobs]
-        await _finish(connection, outcome, parts, selection, counted, topics, aggregates=aggregates)
+        await _finish(connection, outcome, parts, selection, counted, topics, jobs[0].horizons, aggregates=aggregates)
         events = topics.events.name
         ends = {job.partition: job.ends[events] for job in jobs}
         outcome.differences.kept = await add_events(source, events, ends, outcome.differences.kept)
@@ -126,6 +127,7 @@ async def _plan(
         positions[row["topic"]][row["partition"]] = row["next_offset"]
     counted = {row["partition"]: row for row in checkpoints if row["topic"] == topics.events.name}
     refused = await refused_offsets(connection, topics, counted)
+    horizons = dict(await connection.fetch(query("verify", "horizons")))
     bounds = {topic: await source.bounds(topic) for topic in read}
     for topic, partitions in positions.items():
         for partition, position in partitions.items():
@@ -144,7 +146,7 @@ async def _plan(
         if aggregates:
             ends[streams] = aggregate_ends.get(partition, 0)
         count = len(bounds[topics.events.name])
-        jobs.append(Job(topics, partition, count, ends, refused.get(partition, frozenset()), selection))
+        jobs.append(Job(topics, partition, count, ends, refused.get(partition, frozenset()), selection, horizons))
     return jobs, counted, Outcome(positions)
 
 
@@ -170,6 +172,7 @@ async def _finish(
     selection: Selection,
     counted: Mapping[int, Mapping[str, int]],
     topics: Topics,
+    horizons: Horizons,
     *,
     aggregates: bool,
 ) -> None:
@@ -186,26 +189,29 @@ async def _finish(
     outcome.users = len(seen)
     if not selection.is_all:
         return
-    await _compare_stubs(connection, outcome, sorted(shared.referrers - seen))
+    await _compare_stubs(connection, outcome, sorted(shared.referrers - seen), horizons)
     known = seen | shared.referrers
     for row in await connection.fetch(query("verify", "all_users")):
         if row["telegram_id"] not in known:
             outcome.differences.add(Difference("users", dict(row), None, "a row", NO_ROW))
     folded = shared.rows()
     for table in sorted(SHARED):
-        stored = dict(stored_row(table, record) for record in await connection.fetch(query("verify", table)))
+        records = await connection.fetch(query("verify", table))
+        stored = kept(table, dict(stored_row(table, record) for record in records), horizons)
         outcome.rows[table] += len(stored)
-        for _, difference in compare(table, stored, folded[table]):
+        for _, difference in compare(table, stored, kept(table, folded[table], horizons)):
             outcome.differences.add(difference)
     await _compare_counts(connection, outcome, parts, counted, topics)
 
 
-async def _compare_stubs(connection: asyncpg.Connection, outcome: Outcome, stubs: Sequence[int]) -> None:
+async def _compare_stubs(
+    connection: asyncpg.Connection, outcome: Outcome, stubs: Sequence[int], horizons: Horizons
+) -> None:
     """Referrers of whom nothing else is known have a row, and nothing in it."""
     for start in range(0, len(stubs), USERS_AT_ONCE):
         chunk = stubs[start : start + USERS_AT_ONCE]
-        folded = rows_of([User(telegram_id) for telegram_id in chunk])
-        for table, stored in (await stored_rows(connection, chunk)).items():
+        folded = rows_of([User(telegram_id) for telegram_id in chunk], horizons)
+        for table, stored in (await stored_rows(connection, chunk, horizons)).items():
             outcome.rows[table] += len(stored)
             for _, difference in compare(table, stored, folded[table]):
                 outcome.differences.add(difference)

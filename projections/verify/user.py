@@ -160,14 +160,14 @@ class User:
         charged = [(e.time, "payment.succeeded", e.data.amount_cents) for e in self.money.charges.values()]
         return sorted([*self._actions, *charged])
 
-    def rows(self) -> Rows:
-        """Return the user's rows in every table."""
+    def rows(self, sessions_from: datetime | None = None) -> Rows:
+        """Return the user's rows in every table; sessions are made of the actions from `sessions_from` on."""
         actions = self.actions()
         return {
             **self.money.rows(self.telegram_id),
             "users": {(self.telegram_id,): self._user(actions)},
             "user_field_times": self._field_times(),
-            "user_sessions": self._sessions(actions),
+            "user_sessions": self._sessions([a for a in actions if sessions_from is None or a[0] >= sessions_from]),
             "user_days": self._days(actions),
             "user_message_counts": self._message_counts(),
             "user_offers": self._offers(),

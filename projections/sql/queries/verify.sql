@@ -16,6 +16,10 @@ ORDER BY topic, partition;
 -- The events of a topic whose rows the database refused, whatever was decided about them since.
 SELECT partition, log_offset FROM botpulse.refused_events WHERE topic = $1;
 
+-- name: horizons
+-- From when on the rows of tables are kept.
+SELECT table_name, horizon FROM botpulse.retention_horizons;
+
 -- name: digests
 -- How many events are remembered as applied, by partition.
 SELECT partition, (sum(length(digests)) / 16)::bigint AS events FROM applied_events GROUP BY partition;
