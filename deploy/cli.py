@@ -10,6 +10,7 @@ import sys
 import typer
 
 from deploy.commands import (
+    audit,
     backfill,
     bench,
     dead_letters,
@@ -54,6 +55,7 @@ tiers.register(app)
 backfill.register(app)
 schemas.register(app)
 verify.register(app)
+audit.register(app)
 dead_letters.register(app)
 explain.register(app)
 rebuild.register(app)

@@ -20,14 +20,14 @@ class NotMigratedError(ConfigurationError):
 
 
 @asynccontextmanager
-async def database(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to a migrated database, as the admin.
+async def database(url: str, *, role: str = ADMIN) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to a migrated database, acting as a role, by default the admin.
 
     Raises ConfigurationError, which never shows the password, when nobody answers, the user or password is
     refused, or the database has not been migrated.
     """
     connection = await connect(
-        url, "DATABASE_URL", application_name="botpulse-tools", lock_timeout_ms=_LOCK_TIMEOUT_MS, role=ADMIN
+        url, "DATABASE_URL", application_name="botpulse-tools", lock_timeout_ms=_LOCK_TIMEOUT_MS, role=role
     )
     try:
         if not await connection.fetchval(sql.query("tools", "is_migrated")):

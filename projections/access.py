@@ -22,6 +22,7 @@ OWNER: Final = "botpulse_owner"
 PROJECTOR: Final = "botpulse_projector"
 ADMIN: Final = "botpulse_admin"
 MAINTENANCE: Final = "botpulse_maintenance"
+AUDITOR: Final = "botpulse_auditor"
 
 _CREATE: Final = {"all_rows": "create_all_rows", "own_rows": "create_own_rows"}
 _WRITE: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")

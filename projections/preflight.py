@@ -60,7 +60,8 @@ async def count_partitions(settings: Settings) -> dict[str, int]:
     and then goes away for longer than a restart takes.
     """
     topics = settings.topics
-    wanted = [topics.events.name, topics.tier_changes.name, topics.dead_letters.name]
+    read = [topics.events.name, topics.tier_changes.name, topics.dead_letters.name]
+    wanted = [*read, topics.audit_heads.name]
     described = await _describe(settings.bootstrap_servers, wanted)
     counts = {name: len(described[name]["partitions"]) if name in described else 0 for name in wanted}
     missing = [name for name in wanted if not counts[name]]
@@ -69,7 +70,7 @@ async def count_partitions(settings: Settings) -> dict[str, int]:
             f"KAFKA_BOOTSTRAP_SERVERS: Kafka at {settings.bootstrap_servers} has no topic {', '.join(missing)}; run "
             "`botpulse topics apply`, or correct KAFKA_BOOTSTRAP_SERVERS or BOTPULSE_TOPIC_PREFIX"
         )
-    return counts
+    return {name: counts[name] for name in read}
 
 
 async def _describe(bootstrap_servers: str, names: list[str]) -> dict[str, Any]:

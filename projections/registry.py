@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from projections import retention
+from projections.audit import projection as audit
 from projections.batch import Applied, Arrival
 from projections.folds import (
     content,
@@ -58,6 +59,7 @@ PROJECTIONS: Final = (
     Projection("user_days", ("user_days",), user_days.apply),
     Projection("tier_history", ("tier_history",), tier_history.apply),
     Projection("dead_letters", ("dead_letters",), dead_letters.apply),
+    Projection("audit", ("audit_log", "audit_chains"), audit.apply),
     Projection("messages", ("user_message_counts", "message_patterns"), messages.apply),
     Projection("content", ("content_items", "content_buyers"), content.apply),
     Projection("purchase_triggers", ("purchase_triggers",), purchase_triggers.apply),

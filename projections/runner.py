@@ -28,6 +28,7 @@ import structlog
 
 from projections import checkpoints, sql
 from projections.applied import AppliedEvents
+from projections.audit.heads import Heads
 from projections.batch import Apply
 from projections.belonging import check_belonging
 from projections.checkpoints import Lease, Place
@@ -86,6 +87,7 @@ class Runner:
         )
         self._reader = LogReader(settings.bootstrap_servers)
         self._letters = Letters(settings.bootstrap_servers, topics.dead_letters.name)
+        self._heads = Heads(settings.bootstrap_servers, topics.audit_heads.name)
         self._applied = AppliedEvents()
         self._intake = Intake(topics, partition_counts, self._applied)
         self._prefetch = Prefetch(self._reader, self._intake, settings.batch_records)
@@ -141,6 +143,7 @@ class Runner:
                 await self._session.close()
                 await self._membership.stop()
                 await self._letters.close()
+                await self._heads.close()
                 await self._reader.stop()
         except TimeoutError:
             log.warning("Kafka did not take a goodbye in time")
@@ -297,7 +300,7 @@ class Runner:
             self._next_look = 0.0
 
     async def _look(self, connection: asyncpg.Connection) -> None:
-        """Now and then: are the tables still these, how far behind, is Kafka there, is anything refused still open."""
+        """Now and then: are the tables still these, how far behind, is Kafka there, is anything open, audit heads."""
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + LOOK_SECONDS
@@ -311,3 +314,4 @@ class Runner:
         self._health.kafka_up = self._prefetch.full or self._reader.silent_seconds() < SILENT_SECONDS
         self._health.open_refusals = await connection.fetchval(sql.query("refused", "open_refusals"))
         self._metrics.open_refusals(self._health.open_refusals)
+        await self._heads.look(connection, self._leases)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from projections.folds.day_figures import DayFigures, Figure
 from projections.folds.journal import Entry, order_of
@@ -61,6 +61,25 @@ class Profile:
         if known is None or time >= known:
             self.values[name] = value
             self.times[name] = time
+
+
+class ProfileChange(NamedTuple):
+    """The fields that one event changed, registered_at and referred_by among them."""
+
+    entry: Entry
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+def change(profile: Profile, entry: Entry, days: DayFigures) -> ProfileChange | None:
+    """Apply one event about a profile; return what it changed, None for nothing."""
+    before = {**profile.values, "registered_at": profile.registered_at, "referred_by": profile.referred_by}
+    fold(profile, entry, days)
+    after = {**profile.values, "registered_at": profile.registered_at, "referred_by": profile.referred_by}
+    changed = [name for name, value in after.items() if value != before[name]]
+    if not changed:
+        return None
+    return ProfileChange(entry, {name: before[name] for name in changed}, {name: after[name] for name in changed})
 
 
 def fold(profile: Profile, entry: Entry, days: DayFigures) -> None:

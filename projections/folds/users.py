@@ -49,7 +49,8 @@ async def apply(connection: asyncpg.Connection, work: Work) -> None:
     """Create the users of the batch, and bring their profiles and totals up to date."""
     known = await _load_profiles(connection, work)
     for entry in work.journal.of(*profiles.SOURCES):
-        profiles.fold(known[entry.telegram_id], entry, work.days)
+        if changed := profiles.change(known[entry.telegram_id], entry, work.days):
+            work.profile_changes.append(changed)
     await connection.execute(query("users", "create_users"), sorted(work.journal.users | _referrers(work)))
     totals = count(work)
     await _decide_tiers(connection, work.ledger.changes, totals)

@@ -13,6 +13,7 @@ from projections.folds.day_figures import DayFigures
 from projections.folds.differences import Differences
 from projections.folds.hour_figures import HourFigures
 from projections.folds.journal import Journal
+from projections.folds.profiles import ProfileChange
 from projections.folds.sessions import Session
 from projections.ledger.ledger import Ledger
 from projections.retention import Horizons
@@ -42,6 +43,8 @@ class Work:
     sessions: dict[int, list[Session]] = field(default_factory=dict)
     """By user, what `user_sessions` found stored around the batch's actions."""
     triggers: Triggers = field(default_factory=Triggers)
+    profile_changes: list[ProfileChange] = field(default_factory=list)
+    """What the projection `users` has changed, in the order of the log."""
 
 
 def columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:

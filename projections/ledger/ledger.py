@@ -41,13 +41,15 @@ class Purchase(NamedTuple):
 class Ledger:
     """Folds the money events of a batch; its dictionaries then hold what changed and must be written.
 
-    `days` and `hours` take the differences of their figures; `conflicts` counts the facts that were refused.
+    `days` and `hours` take the differences of their figures; `conflicts` counts the facts that were refused; `outcomes`
+    says by position which facts changed nothing: conflict or without_effect.
     """
 
     def __init__(self, known: KnownFacts, days: DayFigures, hours: HourFigures) -> None:
         self.days = days
         self.hours = hours
         self.conflicts = 0
+        self.outcomes: dict[int, str] = {}
         self.changes: list[MoneyChange] = []
         self.changed_accounts: dict[Key, Account] = {}
         self.changed_attempts: dict[Key, Attempt] = {}
@@ -107,8 +109,13 @@ class Ledger:
 
     def _refuse(self, entry: Entry) -> None:
         self.conflicts += 1
+        self.outcomes[entry.position] = "conflict"
         # Whoever counts the batch's events counts this one too.
         self.hours.count(entry.event.time, HourFigure.EVENTS, -1)
+
+    def _pass_over(self, entry: Entry) -> None:
+        """The fact is known already, or a later word counts."""
+        self.outcomes[entry.position] = "without_effect"
 
     def _settle(self, key: Key, entry: Entry) -> None:
         """Carry what an event did to a charge over to the user and the days."""
@@ -140,7 +147,7 @@ class Ledger:
             if before.amount_cents != event.data.amount_cents:
                 return self._refuse(entry)
             if order >= before.order:
-                return None
+                return self._pass_over(entry)
         if before is None or before.order[0] != order[0]:
             self._purchase_positions[key] = entry.position
             self.hours.move(HourFigure.PAYMENTS, before.order[0] if before else None, order[0])
@@ -156,7 +163,7 @@ class Ledger:
             if before.amount_cents != event.data.amount_cents:
                 return self._refuse(entry)
             if order >= before.order:
-                return None
+                return self._pass_over(entry)
         attempt = Attempt(order, **_payment_fields(event.data), failure_code=event.data.failure_code)
         self._known.attempts[key] = self.changed_attempts[key] = attempt
         return self._moved(Figure.FAILED_PAYMENTS, HourFigure.PAYMENT_FAILURES, before.order if before else None, order)
@@ -171,7 +178,7 @@ class Ledger:
             if before.amount_cents != data.amount_cents:
                 return self._refuse(entry)
             if order >= before.order:
-                return None
+                return self._pass_over(entry)
         minor, currency = _original(data)
         refund = Refund(order, data.charge_id, data.amount_cents, minor, currency, data.reason, before.failed)
         if not before.failed:
@@ -190,7 +197,7 @@ class Ledger:
         key = (entry.telegram_id, data.provider, data.refund_id)
         before = self._known.refunds.get(key, Refund())
         if before.failed:
-            return
+            return self._pass_over(entry)
         if before.order is not None:
             self.hours.move(HourFigure.REFUNDS, before.order[0], None)
         refund = replace(before, failed=True)
@@ -199,6 +206,7 @@ class Ledger:
             charge = (key[0], key[1], refund.charge_id)
             self._account(charge).refunds[key[2]] = refund
             self._settle(charge, entry)
+        return None
 
     def _dispute_opened(self, entry: Entry) -> None:
         event = entry.event
@@ -210,7 +218,7 @@ class Ledger:
             if before.amount_cents != data.amount_cents:
                 return self._refuse(entry)
             if order >= before.order:
-                return None
+                return self._pass_over(entry)
         self._moved(Figure.NEW_DISPUTES, HourFigure.DISPUTES, before.order, order)
         after = replace(
             before, order=order, charge_id=data.charge_id, amount_cents=data.amount_cents, reason=data.reason
@@ -224,9 +232,9 @@ class Ledger:
         order = order_of(event)
         before = self._known.disputes.get(key, Dispute())
         if before.closed_order is not None and order <= before.closed_order:
-            return
+            return self._pass_over(entry)
         after = replace(before, closed_order=order, closed_charge_id=data.charge_id, outcome=data.outcome)
-        self._replace_dispute(key, before, after, entry)
+        return self._replace_dispute(key, before, after, entry)
 
     def _replace_dispute(self, key: Key, before: Dispute, after: Dispute, entry: Entry) -> None:
         """Put a dispute's new state into every charge that its opening or closing named or names."""
@@ -256,7 +264,7 @@ class Ledger:
             if before.amount_cents != event.data.amount_cents:
                 return self._refuse(entry)
             if order >= before.order:
-                return None
+                return self._pass_over(entry)
         trigger = Trigger(order, event.data.amount_cents, event.data.credits)
         self._known.triggers[key] = self.changed_triggers[key] = trigger
         return self._moved(Figure.AUTO_RECHARGE_TRIGGERS, None, before.order if before else None, order)

@@ -32,7 +32,10 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "purchase_triggers": ("event_type",),
 }
 """The tables that are compared, with the columns of their primary keys."""
-NOT_COMPARED: Final[dict[str, str]] = {}
+NOT_COMPARED: Final[dict[str, str]] = {
+    "audit_log": "its chains are proven by `botpulse audit verify`, and a rebuild compares every row",
+    "audit_chains": "the ends of audit_log",
+}
 """The other tables that projections fill, and why not."""
 SHARED: Final = frozenset(
     {"daily_metrics", "content_items", "message_patterns", "dead_letters", "hourly_metrics", "purchase_triggers"}

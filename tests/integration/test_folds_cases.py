@@ -179,7 +179,7 @@ async def test_admins_are_users_and_content_is_none(connection: asyncpg.Connecti
 async def test_tier_changes_are_kept_once_in_the_order_of_the_log(connection: asyncpg.Connection) -> None:
     log = arrivals([tier_changed(8, "b", "regular"), tier_changed(8, "a", "vip"), tier_changed(8, "b", "regular")])
     await apply(connection, log)
-    await apply(connection, log[2:])
+    await apply(connection, arrivals([tier_changed(8, "b", "regular")], first_offset=3))
     rows = await connection.fetch("SELECT * FROM tier_history ORDER BY telegram_id, log_offset")
     assert [(row["id"], row["current"], row["changed_at"], row["log_offset"]) for row in rows] == [
         ("b", "regular", at(3), 0),

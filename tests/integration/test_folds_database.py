@@ -94,6 +94,7 @@ async def test_writers_of_different_partitions_never_deadlock(database_url: str)
 
     async def write(first_user: int, rounds: int) -> None:
         connection = await open_connection(database_url, application_name="test", lock_timeout_ms=20_000)
+        offset = 0
         try:
             for number in range(rounds):
                 users = range(first_user + number * 40, first_user + number * 40 + 40, 2)
@@ -103,10 +104,12 @@ async def test_writers_of_different_partitions_never_deadlock(database_url: str)
                     log.append(event("user.registered", user, at(days=user % 7), referred_by=(user ^ 1) + 2))
                     log.append(charge(user, at(days=user % 5 + 1), event_id="b"))
                     log.append(message(user, at(days=-(user % 3))))
-                async with connection.transaction():
-                    await apply(connection, arrivals(reversed(log)))
-                async with connection.transaction():
-                    await apply(connection, arrivals([charge(u, at(days=u % 5), event_id="a") for u in users]))
+                earlier = [charge(u, at(days=u % 5), event_id="a") for u in users]
+                for events in (reversed(log), earlier):
+                    batch = arrivals(events, first_offset=offset, partition=first_user % 2)
+                    offset += len(batch)
+                    async with connection.transaction():
+                        await apply(connection, batch)
         finally:
             await connection.close()
 

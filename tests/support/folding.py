@@ -67,11 +67,11 @@ def tier_changed(user: int, event_id: str, current: str, time: datetime | None =
     })  # fmt: skip
 
 
-def arrivals(events: Iterable[BotEvent | TierChanged], first_offset: int = 0) -> list[Arrival]:
+def arrivals(events: Iterable[BotEvent | TierChanged], first_offset: int = 0, partition: int = 0) -> list[Arrival]:
     """The events as one partition's log, a record a second by the broker's clock."""
     start = datetime(2026, 4, 1, tzinfo=UTC)
     return [
-        Arrival(e, "bot.events", 0, offset, start + timedelta(seconds=offset))
+        Arrival(e, "bot.events", partition, offset, start + timedelta(seconds=offset))
         for offset, e in enumerate(events, start=first_offset)
     ]
 

@@ -1,0 +1,103 @@
+"""The chains of the audit trail: each row is hashed with the one before it. Pure.
+
+The hash is SHA-256 of the hash before (nothing for the first row) and the row as a JSON array in UTF-8, written as
+Postgres' json_build_array writes it, so that the database alone can prove a chain: `sql/queries/audit.sql`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+from projections.audit.facts import FORMAT, Record
+from schemas.errors import ServiceStopped
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Chain(NamedTuple):
+    """A partition of the log, whose facts are one chain."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a chain ends."""
+
+    seq: int = 0
+    hash: bytes = b""
+    log_offset: int = -1
+
+
+class Row(NamedTuple):
+    """A row of audit_log; `before` and `after` are JSON."""
+
+    topic: str
+    log_partition: int
+    seq: int
+    format: int
+    log_offset: int
+    occurred_at: datetime
+    kind: str
+    telegram_id: int
+    source: str
+    event_id: str
+    outcome: str
+    before: str | None
+    after: str | None
+    hash: bytes
+
+
+def link(records: Iterable[Record], heads: dict[Chain, Head]) -> list[Row]:
+    """Return the records as the next rows of their chains; `heads` moves on to the last of them.
+
+    Raises ServiceStopped for a record that is not beyond the chain's end on the log: it has been written before.
+    """
+    rows = []
+    for record in records:
+        chain = Chain(record.topic, record.partition)
+        head = heads.get(chain) or Head()
+        if record.offset <= head.log_offset:
+            raise ServiceStopped(
+                f"{chain}: the audit trail has offset {head.log_offset} already, and was to get {record.offset} after "
+                "it; the tables were folded from the beginning without a rebuild (botpulse rebuild)"
+            )
+        row = _row(record, head)
+        rows.append(row)
+        heads[chain] = Head(row.seq, row.hash, row.log_offset)
+    return rows
+
+
+def _row(record: Record, head: Head) -> Row:
+    seq = head.seq + 1
+    micros = _microseconds(record.occurred_at)
+    covered = [
+        FORMAT, record.topic, record.partition, seq, record.offset, micros, record.kind, record.telegram_id,
+        record.source, record.event_id, record.outcome, record.before, record.after,
+    ]  # fmt: skip
+    return Row(
+        record.topic, record.partition, seq, FORMAT, record.offset, record.occurred_at, record.kind,
+        record.telegram_id, record.source, record.event_id, record.outcome, _json(record.before),
+        _json(record.after), sha256(head.hash + _dumps(covered).encode()).digest(),
+    )  # fmt: skip
+
+
+def _microseconds(time: datetime) -> int:
+    since = time - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _json(fields: dict[str, Any] | None) -> str | None:
+    return None if fields is None else _dumps(fields)
+
+
+_dumps: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
