@@ -44,6 +44,9 @@ check: $(READY) ## Format, lint, types, import rules, and that no event version 
 	@$(BIN)/lint-imports
 	@$(BIN)/botpulse schemas check
 
+schema: $(READY) ## Write projections/sql/schema.sql and docs/database.md from the migrations
+	@$(BIN)/python -m deploy.catalogue
+
 faults: $(READY) ## The long fault campaign: an hour or 300 faults; FAULTS="--seed 7 --faults 100" and the like
 	@$(BIN)/python -m tests.faults $(FAULTS)
 

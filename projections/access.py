@@ -124,7 +124,7 @@ def matrix() -> Matrix:
     def kind(settings: Mapping[str, Any]) -> Kind:
         own, read = named(settings.get("own", ())), named(settings.get("read", ()))
         privileges: dict[str, tuple[str, ...]] = dict.fromkeys((*own, *read), ("SELECT",))
-        privileges |= dict.fromkeys(named(settings.get("append", ())), ("INSERT",))
+        privileges |= dict.fromkeys(named(settings.get("append", ())), ("SELECT", "INSERT"))
         privileges |= dict.fromkeys(named(settings.get("advance", ())), ("SELECT", "INSERT", "UPDATE"))
         privileges |= dict.fromkeys(named(settings.get("write", ())), _WRITE)
         return Kind(settings["meaning"], own, privileges, bool(settings.get("migrated", False)))

@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from deploy.catalogue.server import Server, server, system_postgres
 from deploy.local import LocalStack, StackInfo
+from deploy.local.places import postgres_home, server_account
 from schemas.errors import BotpulseError
 from schemas.topics import Topics
 from tests.support.databases import execute, fresh_database, run_apart, with_database
@@ -79,3 +81,22 @@ async def topics(stack: StackInfo) -> AsyncIterator[Topics]:
     await create(stack.bootstrap_servers, topics, TEST_PARTITIONS)
     yield topics
     await delete(stack.bootstrap_servers, topics)
+
+
+@pytest.fixture(scope="session")
+def own_server() -> Iterator[Server]:
+    """A Postgres 18 on which nothing has been done yet."""
+    with server(postgres_home(server_account())) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=["18", "16", *(["system"] if system_postgres() else [])])
+def any_server(request: pytest.FixtureRequest, stack: StackInfo) -> Iterator[Server]:
+    """Every Postgres that is found: the run's own 18, the 16 of the same wheel, the system's."""
+    if request.param == "18":
+        yield Server(postgres_home(server_account()), stack.database_url)
+        return
+    home = system_postgres() if request.param == "system" else postgres_home(server_account(), 16)
+    assert home is not None
+    with server(home) as running:
+        yield running

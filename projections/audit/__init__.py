@@ -8,5 +8,5 @@
 
 There is one chain a partition of the log, and its rows are a function of that partition alone: whatever a batch ends
 with, whatever other partitions do, a second fold of the log gives the same rows. So the trail stays outside the
-generations of the tables; a rebuild compares its own rows with it (`projection.compare`) and writes none.
+generations of the tables: a rebuild writes one of its own, compares the two, and leaves the old one in its place.
 """

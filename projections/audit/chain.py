@@ -14,7 +14,6 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from projections.audit.facts import FORMAT, Record
-from schemas.errors import ServiceStopped
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -58,19 +57,13 @@ class Row(NamedTuple):
 
 
 def link(records: Iterable[Record], heads: dict[Chain, Head]) -> list[Row]:
-    """Return the records as the next rows of their chains; `heads` moves on to the last of them.
-
-    Raises ServiceStopped for a record that is not beyond the chain's end on the log: it has been written before.
-    """
+    """Return the records beyond the chains' ends as the next rows of their chains; `heads` moves to the last."""
     rows = []
     for record in records:
         chain = Chain(record.topic, record.partition)
         head = heads.get(chain) or Head()
         if record.offset <= head.log_offset:
-            raise ServiceStopped(
-                f"{chain}: the audit trail has offset {head.log_offset} already, and was to get {record.offset} after "
-                "it; the tables were folded from the beginning without a rebuild (botpulse rebuild)"
-            )
+            continue
         row = _row(record, head)
         rows.append(row)
         heads[chain] = Head(row.seq, row.hash, row.log_offset)

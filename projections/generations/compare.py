@@ -5,7 +5,7 @@ Values of personal columns are never shown, only that they differ.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,8 +21,11 @@ SHOWN: Final = 20
 """Rows listed of each table."""
 _NOT_COMPARED: Final = {
     "checkpoints": ("epoch", "owner", "backend_pid", "backend_start", "claimed_at", "moved_at"),
+    "audit_log": ("before", "after"),
 }
-"""Columns that say who wrote and when, not what."""
+"""Columns that say who wrote and when, not what; and what a hash in the same row covers."""
+TRAIL: Final = frozenset({"audit_log", "audit_chains"})
+"""Kept outside the generations, and folded by a build all the same; of one user alone there is no chain to compare."""
 _HIDDEN: Final = frozenset({"username"})
 _APART: Final = ("applied_events", "refused_events")
 """Compared by what they mean: their rows depend on where batches ended."""
@@ -71,7 +74,8 @@ async def compare(
     Only `tables`, if there are any; of one user only where `telegram_id` says so.
     """
     differences: list[Difference] = []
-    found = await connection.fetch(query("generations", "comparisons"), LIVE, source, _kept(), _ignored(), telegram_id)
+    apart = _apart(access.matrix().kept.keys() - (TRAIL if telegram_id is None else frozenset()))
+    found = await connection.fetch(query("generations", "comparisons"), LIVE, source, apart, _ignored(), telegram_id)
     for table in found:
         if tables and table["name"] not in tables:
             continue
@@ -97,8 +101,8 @@ async def _digests(connection: asyncpg.Connection) -> list[Difference]:
     return []
 
 
-def _kept() -> list[str]:
-    return [*access.matrix().kept, *_APART]
+def _apart(kept: Iterable[str]) -> list[str]:
+    return [*kept, *_APART]
 
 
 def _ignored() -> list[str]:

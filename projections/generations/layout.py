@@ -37,6 +37,7 @@ async def build_bare(connection: asyncpg.Connection) -> list[str]:
     async with connection.transaction():
         await build_generation(connection, NEXT)
         await connection.execute(sql.query("generations", "own_refusals"))
+        await connection.execute(sql.query("generations", "own_trail"))
         # So that the statements name every table with its schema.
         await connection.execute(sql.query("generations", "qualify_everything"))
         later = await connection.fetch(sql.query("generations", "made_later"), NEXT)

@@ -20,7 +20,7 @@ from projections.access import PROJECTOR
 from projections.batch import Apply
 from projections.checkpoints import Place
 from projections.database import connect
-from projections.generations.compare import compare
+from projections.generations.compare import TRAIL, compare
 from projections.generations.fence import fenced, positions
 from projections.generations.follow import Follower
 from projections.generations.layout import LIVE
@@ -120,7 +120,8 @@ async def rebuild_user(settings: Settings, apply: Apply, telegram_id: int, plan:
             differences = await compare(session, source, telegram_id=telegram_id)
         agreed = not plan.dry_run and bool(differences) and plan.agree(differences)
         if agreed:
-            tables = [table for projection in PROJECTIONS for table in projection.tables]
+            kept = access.matrix().kept
+            tables = [table for projection in PROJECTIONS for table in projection.tables if table not in kept]
             whose = {row["name"] for row in await session.fetch(query("generations", "of_users"))}
             async with _met(control, follower, places), session.transaction():
                 await correct(session, source, [table for table in tables if table in whose], telegram_id)
@@ -150,7 +151,7 @@ async def _hide_live_tables(session: asyncpg.Connection) -> str:
     """Give the session tables of its own for all that folds write; returns the name of their schema."""
     rules = access.matrix()
     left = [name for name, entry in rules.generation.items() if entry.kind.migrated]
-    left += [name for name in rules.kept if name != "refused_events"]
+    left += [name for name in rules.kept if name not in TRAIL | {"refused_events"}]
     for row in await session.fetch(query("generations", "foldable"), left):
         await session.execute(query("generations", "table_of_this_session").format(table=row["name"]))
     return str(await session.fetchval(query("generations", "schema_of_this_session")))

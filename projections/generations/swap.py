@@ -153,7 +153,14 @@ async def _lock_all(connection: asyncpg.Connection, coming: str) -> None:
 async def _rename(connection: asyncpg.Connection, coming: str) -> None:
     """The last steps, with everything locked: refused events, kept tables, epochs, names."""
     await connection.execute(query("generations", "outlast_epochs").format(coming=coming))
-    for statement in ("keep_decisions", "old_refusals", "forget_old_refusals", "new_refusals", "drop_own_refusals"):
+    for statement in (
+        "keep_decisions",
+        "old_refusals",
+        "forget_old_refusals",
+        "new_refusals",
+        "drop_own_refusals",
+        "drop_own_trail",
+    ):
         await connection.execute(query("generations", statement).format(coming=coming))
     for table in access.matrix().kept:
         await connection.execute(query("generations", "carry_over").format(kind="TABLE", name=table, coming=coming))

@@ -20,6 +20,7 @@ FOLDER: Final = Path(__file__).parent
 QUERIES: Final = FOLDER / "queries"
 MIGRATIONS: Final = FOLDER / "migrations"
 ROLES: Final = FOLDER / "roles.sql"
+SCHEMA: Final = FOLDER / "schema.sql"
 
 _NAME = re.compile(r"^-- name: *(?P<name>[a-z][a-z0-9_]*) *$")
 

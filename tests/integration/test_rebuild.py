@@ -269,3 +269,27 @@ async def test_one_users_or_one_projections_rows_are_corrected(work: Rebuilding)
     await work.simulate(200, seed=11)
     await work.applied()
     await work.rebuild("--dry-run")
+
+
+async def test_the_audit_trail_is_compared_and_stays(work: Rebuilding) -> None:
+    await work.simulate(1_000, seed=8)
+    work.live()
+    await work.applied()
+    trail = "SELECT * FROM audit_log ORDER BY topic, log_partition, seq"
+    rows = await work.query(trail)
+    assert len(rows) > 100
+    await work.rebuild("--dry-run")
+
+    await work.query("UPDATE audit_log SET hash = sha256('x') WHERE (topic, log_partition, seq) = ($1, $2, $3)",
+                     rows[7]["topic"], rows[7]["log_partition"], rows[7]["seq"])  # fmt: skip
+    tampered = await work.query(trail)
+    out, _ = await work.rebuild("--json", status=1)
+    (difference,) = json.loads(out)["differences"]
+    assert (difference["table"], difference["changed"]) == ("audit_log", 1)
+    assert difference["rows"][0]["key"]["seq"] == rows[7]["seq"]
+    await work.rebuild("--yes")
+    assert await work.schemas() == ["botpulse", "botpulse_previous"]
+    assert await work.query(trail) == tampered
+    await work.simulate(100, seed=9)
+    await work.applied()
+    assert len(await work.query(trail)) > len(rows)

@@ -4,11 +4,11 @@
 -- Where chains end.
 SELECT c.topic, c.log_partition, c.seq, c.log_offset, c.hash
 FROM unnest($1::text[], $2::integer[]) AS wanted (topic, log_partition)
-JOIN botpulse.audit_chains AS c USING (topic, log_partition);
+JOIN audit_chains AS c USING (topic, log_partition);
 
 -- name: append
 -- A batch's rows, at the ends of their chains.
-INSERT INTO botpulse.audit_log (
+INSERT INTO audit_log (
     topic, log_partition, seq, format, log_offset, occurred_at, kind, telegram_id, source, event_id, outcome,
     before, after, hash
 )
@@ -19,27 +19,19 @@ SELECT * FROM unnest(
 
 -- name: move_heads
 -- The chains' new ends, in the same transaction as the rows.
-INSERT INTO botpulse.audit_chains AS c (topic, log_partition, seq, log_offset, hash)
+INSERT INTO audit_chains AS c (topic, log_partition, seq, log_offset, hash)
 SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bytea[])
 ON CONFLICT (topic, log_partition) DO UPDATE SET
     seq = excluded.seq,
     log_offset = excluded.log_offset,
     hash = excluded.hash;
 
--- name: differing
--- Of a second fold's rows those that the trail lacks before its end, or has with another hash.
-SELECT w.topic, w.log_partition, w.seq
-FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bytea[]) AS w (topic, log_partition, seq, hash)
-JOIN botpulse.audit_chains AS c ON (c.topic, c.log_partition) = (w.topic, w.log_partition)
-LEFT JOIN botpulse.audit_log AS a ON (a.topic, a.log_partition, a.seq) = (w.topic, w.log_partition, w.seq)
-WHERE w.seq <= c.seq AND a.hash IS DISTINCT FROM w.hash;
-
 -- name: chains
 -- All chains with their ends; a chain that lost its end is still found by its rows.
 SELECT topic, log_partition, c.seq, c.hash, coalesce(l.last, 0) AS last_row
-FROM botpulse.audit_chains AS c
+FROM audit_chains AS c
 FULL JOIN (
-    SELECT topic, log_partition, max(seq) AS last FROM botpulse.audit_log GROUP BY topic, log_partition
+    SELECT topic, log_partition, max(seq) AS last FROM audit_log GROUP BY topic, log_partition
 ) AS l USING (topic, log_partition)
 ORDER BY topic, log_partition;
 
@@ -57,7 +49,7 @@ FROM (
                 a.kind, a.telegram_id, a.source, a.event_id, a.outcome, a.before, a.after
             )::text, 'UTF8')
         ) AS is_right
-    FROM botpulse.audit_log AS a
+    FROM audit_log AS a
     WHERE a.topic = $1 AND a.log_partition = $2 AND a.seq > $3 AND a.seq <= $5::bigint
 ) AS w
 WHERE w.seq <> w.expected OR NOT w.is_right
@@ -68,4 +60,4 @@ LIMIT 1;
 -- The hashes of some rows of the trail.
 SELECT w.topic, w.log_partition, w.seq, a.hash
 FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS w (topic, log_partition, seq)
-LEFT JOIN botpulse.audit_log AS a USING (topic, log_partition, seq);
+LEFT JOIN audit_log AS a USING (topic, log_partition, seq);

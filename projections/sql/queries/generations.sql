@@ -12,6 +12,11 @@ DROP SCHEMA IF EXISTS {schema} CASCADE;
 -- What the build itself refuses; the live table of that name outlives the generations.
 CREATE TABLE botpulse_next.refused_events (LIKE botpulse.refused_events INCLUDING ALL);
 
+-- name: own_trail
+-- The audit trail that the build folds, to be compared with the one that outlives the generations.
+CREATE TABLE botpulse_next.audit_log (LIKE botpulse.audit_log INCLUDING ALL);
+CREATE TABLE botpulse_next.audit_chains (LIKE botpulse.audit_chains INCLUDING ALL);
+
 -- name: qualify_everything
 -- Until the transaction ends no schema is found by itself.
 SET LOCAL search_path = pg_catalog;
@@ -278,6 +283,10 @@ INSERT INTO botpulse.refused_events SELECT * FROM {coming}.refused_events;
 -- name: drop_own_refusals
 -- Makes room for the table that outlives the generations.
 DROP TABLE {coming}.refused_events;
+
+-- name: drop_own_trail
+-- The same for the audit trail; a generation that was live before has none.
+DROP TABLE IF EXISTS {coming}.audit_log, {coming}.audit_chains;
 
 -- name: carry_over
 -- A table or function that outlives the generations goes along.

@@ -25,19 +25,20 @@ INSERT INTO botpulse.schema_migrations (version, name, checksum) VALUES ($1, $2,
 CREATE SCHEMA {schema};
 
 -- name: settle_database
--- In a database of our own (no user's table, view or function outside our schema, extensions aside), names are found without
--- their schema and days are UTC days, for everyone who connects. Beside other people's tables nothing is changed. Does
--- nothing where the settings are made already.
+-- In a database of our own (no user's table, view or function outside our schemas, extensions aside), names are found without
+-- their schema and days are UTC days, for everyone who connects. Beside other people's tables, or where the database belongs
+-- to somebody else, that is set for logins that are here to read or look after our tables, in this database alone: members of
+-- botpulse_analyst, _auditor, _maintenance or _admin that have chosen no search_path themselves. A bot's own login stays as it
+-- is, so that its own names mean what they meant. Does nothing where the settings are made already.
 DO $settle$
 DECLARE
-    foreign_objects bigint;
+    this_database   pg_database;
     settings        text[];
+    foreign_objects bigint;
+    login           text;
 BEGIN
-    SELECT coalesce(s.setconfig, '{}') INTO settings
-    FROM pg_database AS d
-    LEFT JOIN pg_db_role_setting AS s ON s.setdatabase = d.oid AND s.setrole = 0
-    WHERE d.datname = current_database();
-
+    SELECT * INTO this_database FROM pg_database WHERE datname = current_database();
+    SELECT setconfig INTO settings FROM pg_db_role_setting WHERE setdatabase = this_database.oid AND setrole = 0;
     IF EXISTS (SELECT FROM unnest(settings) AS s WHERE s LIKE 'search_path=botpulse%')
         AND EXISTS (SELECT FROM unnest(settings) AS s WHERE lower(s) = 'timezone=utc')
     THEN
@@ -58,15 +59,37 @@ BEGIN
             WHERE d.classid = o.catalogue AND d.objid = o.oid AND d.deptype = 'e'
         );
 
-    IF foreign_objects > 0 THEN
-        RAISE NOTICE 'this database holds other tables too: its search_path stays, write botpulse.users and so on';
+    IF foreign_objects = 0 AND pg_has_role(session_user, this_database.datdba, 'USAGE') THEN
+        EXECUTE format('ALTER DATABASE %I SET search_path = botpulse, public', current_database());
+        EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), 'UTC');
         RETURN;
     END IF;
 
-    EXECUTE format('ALTER DATABASE %I SET search_path = botpulse, public', current_database());
-    EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), 'UTC');
-EXCEPTION
-    WHEN insufficient_privilege THEN
-        RAISE NOTICE 'not the owner of this database: its search_path stays, write botpulse.users and so on';
+    FOR login IN
+        SELECT r.rolname FROM pg_roles AS r
+        WHERE r.rolcanlogin AND NOT r.rolsuper
+            AND EXISTS (
+                SELECT FROM unnest(ARRAY['analyst', 'auditor', 'maintenance', 'admin']) AS reader
+                WHERE pg_has_role(r.oid, 'botpulse_' || reader, 'MEMBER')
+            )
+            AND NOT EXISTS (
+                SELECT FROM unnest(ARRAY['bot', 'projector', 'installer', 'owner']) AS program
+                WHERE pg_has_role(r.oid, 'botpulse_' || program, 'MEMBER')
+            )
+            AND NOT EXISTS (
+                SELECT FROM pg_db_role_setting AS s
+                CROSS JOIN LATERAL unnest(s.setconfig) AS setting
+                WHERE s.setrole = r.oid AND s.setdatabase IN (0, this_database.oid) AND setting LIKE 'search\_path=%'
+            )
+        ORDER BY r.rolname
+    LOOP
+        BEGIN
+            EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = botpulse, public', login, current_database());
+            EXECUTE format('ALTER ROLE %I IN DATABASE %I SET timezone = %L', login, current_database(), 'UTC');
+        EXCEPTION
+            WHEN insufficient_privilege THEN
+                RAISE NOTICE 'the search_path of % stays: write botpulse.users and so on', login;
+        END;
+    END LOOP;
 END
 $settle$;
