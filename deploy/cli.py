@@ -20,6 +20,7 @@ from deploy.commands import (
     migrate,
     publish,
     rebuild,
+    reconcile,
     run,
     schemas,
     simulate,
@@ -53,6 +54,7 @@ bench.register(app)
 user.register(app)
 tiers.register(app)
 backfill.register(app)
+reconcile.register(app)
 schemas.register(app)
 verify.register(app)
 audit.register(app)

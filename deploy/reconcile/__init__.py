@@ -1,0 +1,1 @@
+"""A payment provider's own list of transactions, compared with the tables."""
