@@ -7,11 +7,11 @@ import pytest
 from schemas import limits as limits_module
 from schemas.codec import Decoder
 from schemas.errors import InvalidEvent
-from schemas.events import EVENT_TYPES
+from schemas.events import EVENT_TYPES, PaymentSucceeded
 from schemas.limits import ALL_LIMITS, CURRENT_LIMITS, check_limits, limits_at
 from schemas.reasons import Reason
 
-from .support import BROKER_MS, DECODER, PARTITIONS, example, record, with_raw
+from .support import BROKER_MS, DECODER, PARTITIONS, as_sent, example, record, with_raw
 
 PRICE, RECHARGE, CREDITS, PAYMENT = (0, 100_000), (100, 50_000), (0, 1_000_000), (0, 1_000_000)
 CASES = [
@@ -87,3 +87,12 @@ def test_a_new_version_changes_no_earlier_record(monkeypatch: pytest.MonkeyPatch
         else:
             with pytest.raises(InvalidEvent, match=r"above 500"):
                 decoder.decode(record(payment, timestamp=timestamp))
+
+
+def test_building_an_event_in_python_names_the_limit_and_reading_one_does_not() -> None:
+    document = example("botpulse.payment.succeeded.v1")
+    document["data"]["amount_cents"] = CURRENT_LIMITS.payment_cents_max + 1
+    with pytest.raises(InvalidEvent, match=f"data.amount_cents is above {CURRENT_LIMITS.payment_cents_max}"):
+        PaymentSucceeded(**document)
+    # A record is measured by the limits of its own broker time, which may have been wider.
+    assert as_sent(document).data.amount_cents == CURRENT_LIMITS.payment_cents_max + 1  # type: ignore[union-attr]
