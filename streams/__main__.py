@@ -51,6 +51,9 @@ def main() -> None:
 
 
 async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     partition_count = await check_topics(settings)
     instance_id = settings.instance_id or claim_instance_id(settings.topics.streams_group)
     registry = CollectorRegistry()
@@ -69,18 +72,18 @@ async def _run(settings: Settings) -> None:
     if settings.http_port:
         await server.start(settings.http_host, settings.http_port)
     try:
-        await _until_signal(worker, instance_id, partition_count)
+        log.info("starting as %s on %d partitions", instance_id, partition_count)
+        await _work_until(stop, worker)
     finally:
         await server.stop()
 
 
-async def _until_signal(worker: Worker, instance_id: str, partition_count: int) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    log.info("starting as %s on %d partitions", instance_id, partition_count)
-    await worker.start()
-    log.info("at work")
+async def _work_until(stop: asyncio.Event, worker: Worker) -> None:
+    starting = asyncio.create_task(worker.start())
+    await asyncio.wait([starting, asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        await starting
+        log.info("at work")
     while not stop.is_set():
         # Faust's services report a crash by ending this wait.
         await worker.app.wait(stop.wait())
@@ -89,6 +92,7 @@ async def _until_signal(worker: Worker, instance_id: str, partition_count: int) 
     log.info("stopping")
     try:
         async with asyncio.timeout(STOP_SECONDS):
+            await starting  # a signal may have come first
             await worker.stop()
     except TimeoutError:
         _die(

@@ -13,8 +13,9 @@ Version 1 of the value (one JSON object, key = telegram_id as text):
     messages      message.received
     credits, credits_spent        granted less spent; spent alone
     unlocks       content.unlocked
-    last_active_us                latest own action, any copy of a payment included, microseconds since 1970, null
-                  before the first
+    last_active_us                latest own action, microseconds since 1970, null before the first; of a payment in
+                  several copies the latest (the tables take the copy that supplies the fields: to take a time back,
+                  all own actions would have to be kept)
     hours, days   buckets by event time: [[hour or day since 1970, messages, purchases, spend_cents,
                   credits_spent, unlocks], ...]; purchases and spend gross; kept while a window of 24 hours,
                   or of 30 days, that counts the current one can still see them

@@ -26,6 +26,11 @@ REPAIR = (
     "`botpulse rebuild --streams` fold the log again"
 )
 
+NO_LOG = (
+    "Bring the log back as it was; a log that begins anew needs topics that begin anew with it "
+    "(setting BOTPULSE_TOPIC_PREFIX)"
+)
+
 
 class Note(NamedTuple):
     """How far the changelogs of a partition had come: the greatest applied offset, and where each topic ended."""
@@ -76,7 +81,7 @@ def check_ends(done: Committed, group: str, ends: dict[str, int], source_end: in
     if done.offset > source_end:
         raise ConfigurationError(
             f"{source.topic}/{source.partition} ends at {source_end}, the group {group} has committed {done.offset}: "
-            f"the log was lost or made anew. {REPAIR}"
+            f"the log was lost or made anew. Nothing was folded. {NO_LOG}"
         )
     if done.note is None:
         return

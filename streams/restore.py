@@ -12,7 +12,7 @@ from schemas.errors import ConfigurationError
 from schemas.topics import Topics
 
 from . import belonging
-from .belonging import REPAIR, Committed
+from .belonging import NO_LOG, REPAIR, Committed
 from .state import PartitionState
 
 MAX_FETCH_BYTES = 4 * 1024 * 1024
@@ -87,7 +87,7 @@ class Restorer:
         if applied >= source_end:
             raise ConfigurationError(
                 f"{users.topic}/{users.partition} has applied offset {applied} of {source.topic}, which ends at "
-                f"{source_end}: these topics don't belong together (was one recreated or restored?). {REPAIR}"
+                f"{source_end}: these topics don't belong together (was one recreated or restored?). {NO_LOG}"
             )
 
         async def first_missing() -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from . import aggregate, ledger
 from .aggregate import UserAggregate
 from .ledger import Entry
@@ -42,6 +44,14 @@ class PartitionState:
         """Whether an aggregate counts purchases or refunds although there is no ledger entry at all."""
         without = aggregate.NO_MONEY
         return not self._entries and any(without not in value for value in self._users.values())
+
+    def users(self) -> Mapping[bytes, bytes]:
+        """Every user's encoded aggregate, as stored."""
+        return self._users
+
+    def entries(self) -> Mapping[bytes, bytes]:
+        """Every encoded ledger entry, as stored."""
+        return self._entries
 
     # -- reading the changelog back
 

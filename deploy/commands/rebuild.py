@@ -14,6 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from deploy.commands.rebuild_streams import rebuild_streams
 from deploy.console import Bar, Json, bar, interruptible, print_json, say
 from deploy.settings import Settings
 from projections import registry
@@ -42,16 +43,24 @@ def rebuild(
     user: Annotated[int | None, typer.Option(min=1, help="Correct the rows of this user alone.")] = None,
     rollback: Annotated[bool, typer.Option("--rollback", help="Go back to the previous tables.")] = False,
     drop_previous: Annotated[bool, typer.Option("--drop-previous", help="Drop the previous tables.")] = False,
+    streams: Annotated[
+        bool, typer.Option("--streams", help="The streams' aggregates and ledger instead of the tables.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Fold all tables anew from the beginning of the log, beside the live ones, and put them in their place.
 
-    Live processing goes on. Exit status 1 when the tables differ and were not swapped, or another rebuild is running.
+    Live processing goes on. With --streams it is the stream service's state that is folded anew and, where it differs,
+    mended: its workers must be stopped, and only net tier changes go out. Exit status 1 when there are differences that
+    were not put right, or another rebuild is running.
     """
     if sum((rollback, drop_previous, dry_run)) > 1:
         raise typer.BadParameter("--rollback, --drop-previous and --dry-run exclude each other")
-    if sum((rollback, drop_previous, projection is not None, user is not None)) > 1:
-        raise typer.BadParameter("--rollback, --drop-previous, --projection and --user exclude each other")
+    if sum((rollback, drop_previous, projection is not None, user is not None, streams)) > 1:
+        raise typer.BadParameter("--rollback, --drop-previous, --projection, --user and --streams exclude each other")
+    if streams:
+        rebuild_streams(dry_run=dry_run, yes=yes, as_json=as_json)
+        return
     settings = _projection_settings()
     with interruptible("interrupted: the live tables are as they were") as interrupts:
         if rollback:

@@ -15,7 +15,7 @@ from faust import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import AppT, Message
 
-from .consumer import BatchConsumer
+from .consumer import BatchConsumer, BatchFetcher
 from .producer import BatchProducer, OutgoingRecord
 
 __all__ = ["BatchConsumer", "BatchProducer", "BatchSchema", "BatchTransport", "OutgoingRecord"]
@@ -25,6 +25,7 @@ class BatchTransport(driver.Transport):
     """Faust's aiokafka transport with the batched consumer and producer."""
 
     Consumer = BatchConsumer
+    Fetcher = BatchFetcher
     Producer = BatchProducer
 
 

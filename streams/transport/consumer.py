@@ -17,6 +17,7 @@ import aiokafka
 from aiokafka import OffsetAndMetadata
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from faust.transport.consumer import Fetcher
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 from mode import Service
@@ -47,6 +48,23 @@ class Fetched(NamedTuple):
     """Where each partition stood when the fetch began, None where that is not known yet."""
     after: dict[TP, int | None]
     """Where each partition stands now, also where only a gap (transaction markers, compaction) was passed."""
+
+
+class BatchFetcher(Fetcher):
+    """Faust's fetcher, that ends without a word when it is told to stop within a rebalance."""
+
+    @Service.task
+    async def _fetcher(self) -> None:
+        try:
+            await self.app.consumer._drain_messages(self)  # type: ignore[attr-defined]  # a BatchConsumer's
+        except asyncio.CancelledError as cancelled:
+            if self.app.rebalancing and not self.should_stop:
+                # What Faust does: its supervisor starts a crashed fetcher again.
+                await self.crash(cancelled)
+                assert self.supervisor is not None
+                self.supervisor.wakeup()
+        finally:
+            self.set_shutdown()
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):

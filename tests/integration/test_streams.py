@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import os
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,11 +16,15 @@ from aiokafka import AIOKafkaProducer
 
 from deploy.local import StackInfo
 from schemas.codec import CONTENT_TYPE_HEADER
+from schemas.dead_letters import KEPT_BYTES
 from schemas.partitioner import partition_of
 from schemas.topics import Topics
 from tests.support import log
 from tests.support.services import Service, eventually
-from tests.support.streaming import Bench
+from tests.support.streaming import USERS, Bench
+
+PAUSE_SECONDS = 5.0
+HUGE_BYTES = 24 * 1024 * 1024
 
 
 @pytest.fixture
@@ -76,6 +83,26 @@ def bench_has_folded(bench: Bench, count: int) -> Any:
         return await folded_count(bench) >= count
 
     return condition
+
+
+async def test_a_stop_at_any_moment_is_clean_and_silent(bench: Bench) -> None:
+    """Right after the start, while others join and leave, with events to fold."""
+    await bench.publish(2000)
+
+    async def start_and_stop(delay_seconds: float) -> None:
+        with bench.worker() as worker:
+            await eventually(lambda: "starting as" in worker.output, "the worker starts")
+            await asyncio.sleep(delay_seconds)
+            assert await asyncio.to_thread(worker.terminate) == 0
+            assert "Traceback" not in worker.output
+            assert "stopped" in worker.output.splitlines()[-1]
+
+    for delays in ((0.0, 0.1, 0.5), (0.05, 0.3, 1.0)):
+        await asyncio.gather(*map(start_and_stop, delays))
+    with bench.worker() as worker:
+        await eventually(bench.folded, "nothing is left undone")
+        assert worker.terminate() == 0
+    await bench.check()
 
 
 async def test_transaction_markers_and_aborted_events_leave_no_trace(bench: Bench) -> None:
@@ -179,18 +206,90 @@ async def test_a_changelog_that_is_ahead_of_the_log_stops_the_worker(bench: Benc
         assert "don't belong together" in worker.output
 
 
-async def test_a_refused_write_ends_the_worker_with_nothing_acknowledged(bench: Bench) -> None:
-    """The topic takes no record as large as an aggregate, until somebody mends it."""
-    await bench.publish(400)
-    await log.configure(bench.bootstrap, bench.topics.user_aggregates.name, {"max.message.bytes": "100"})
+@pytest.mark.parametrize("refusing", ["user_aggregates", "user_ledger", "tier_changes", "dead_letters"])
+async def test_a_refused_write_ends_the_worker_with_nothing_acknowledged(bench: Bench, refusing: str) -> None:
+    """A topic takes no record as large as those that are for it, until somebody mends it."""
+    topic = getattr(bench.topics, refusing)
+    await bench.publish(800)
+    for subject in map(str, range(1, USERS + 1)):  # a letter on every partition
+        await log.publish(bench.bootstrap, bench.topics, [{"subject": subject, "type": "no event"}])
+    await log.configure(bench.bootstrap, topic.name, {"max.message.bytes": "100"})
     with bench.worker() as worker:
         assert await worker.exited() == 1
         (line,) = [line for line in worker.output.splitlines() if line.startswith("botpulse streams: ")]
-        assert bench.topics.user_aggregates.name in line
+        assert topic.name in line
         assert "Traceback" not in worker.output
-    assert sum((await log.committed(bench.bootstrap, bench.topics.streams_group)).values()) == 0
-    await log.configure(bench.bootstrap, bench.topics.user_aggregates.name, bench.topics.user_aggregates.config)
+    committed = await log.committed(bench.bootstrap, bench.topics.streams_group)
+    # A partition without tier changes has nothing that is refused.
+    assert not sum(committed.values()) or refusing == "tier_changes"
+    await log.configure(bench.bootstrap, topic.name, topic.config)
     with bench.worker() as worker:
         await eventually(bench.folded, "a restart carries on")
         assert worker.terminate() == 0
     await bench.check()
+    letters = await log.read_all(bench.bootstrap, bench.topics.dead_letters.name)
+    assert len({(log.header(r, "dl-partition"), log.header(r, "dl-offset")) for r in letters}) == USERS
+
+
+async def test_a_broker_that_pauses_is_waited_for(bench: Bench, stack: StackInfo) -> None:
+    """Longer than the worker's session, twice: with writes under way, and while nothing happens."""
+    await bench.publish(2000)
+    with bench.worker() as worker:
+        await eventually(lambda: "at work" in worker.output, "the worker is at work")
+        for _ in range(2):
+            os.kill(stack.kafka_pid, signal.SIGSTOP)
+            try:
+                await asyncio.sleep(PAUSE_SECONDS)
+            finally:
+                os.kill(stack.kafka_pid, signal.SIGCONT)
+            await bench.publish(2000)
+            await eventually(bench.folded, "it goes on")
+        assert worker.terminate() == 0
+        assert "Traceback" not in worker.output
+    await bench.check()
+
+
+async def test_a_stop_under_load_finishes_what_is_in_hand(bench: Bench) -> None:
+    """Status 0 says that all of it was durable and committed in time: what is committed is never folded again."""
+    await bench.publish(20_000)
+    with bench.worker() as worker:
+        await eventually(bench_has_folded(bench, 1), "the first batches are done")
+        assert worker.terminate() == 0
+    notes = await log.notes(bench.bootstrap, bench.topics.streams_group)
+    done = await log.committed(bench.bootstrap, bench.topics.streams_group)
+    newest: Counter[int] = Counter()
+    for record in await log.read_all(bench.bootstrap, bench.topics.user_aggregates.name):
+        newest[record.partition] = max(newest[record.partition], log.applied(record))
+    assert {tp.partition: offset - 1 for tp, offset in done.items() if offset} == newest
+    assert {tp.partition: json.loads(notes[tp])["applied"] for tp, offset in done.items() if offset} == newest
+    with bench.worker() as worker:
+        await bench.publish(1000)
+        await eventually(bench.folded, "a restart carries on")
+        assert worker.terminate() == 0
+    await bench.check()
+
+
+async def test_a_small_record_that_is_huge_unpacked_becomes_a_letter(bench: Bench) -> None:
+    """The broker's limit is for what lies on its disk: a batch compressed a thousandfold passes."""
+    good = bench.events(1)[0]
+    home = partition_of(b"1", 4)
+    value = json.dumps({**good, "subject": "1"}).encode()
+    bench.expected.clear()
+    huge = [value + b" " * HUGE_BYTES, b"\0" * HUGE_BYTES]
+    for codec in ("gzip", "lz4", "zstd"):
+        async with AIOKafkaProducer(
+            bootstrap_servers=bench.bootstrap, max_request_size=2 * HUGE_BYTES, compression_type=codec
+        ) as producer:
+            for content in huge:
+                await producer.send_and_wait(bench.topics.events.name, content, key=b"1", partition=home)
+    await bench.publish(400)
+    with bench.worker() as worker:
+        await eventually(bench.folded, "good events behind them are folded")
+        assert worker.terminate() == 0
+    await bench.check()
+    letters = await log.read_all(bench.bootstrap, bench.topics.dead_letters.name)
+    assert [log.header(letter, "dl-reason") for letter in letters] == [b"too_large"] * 6
+    for letter, content in zip(letters, huge * 3, strict=True):
+        assert letter.value == content[:KEPT_BYTES]
+        assert log.header(letter, "dl-length") == b"%d" % len(content)
+        assert log.header(letter, "dl-sha256") == hashlib.sha256(content).hexdigest().encode()

@@ -198,3 +198,18 @@ async def test_what_is_fetched_and_not_handed_on_comes_again(
         await eventually(lambda: collector.records() == 10, "all comes in the end", 20)
         assert dropped == 3
         assert [record.offset for m in collector.of(2) for record in m.value or ()] == list(range(10))  # type: ignore[attr-defined]
+
+
+async def test_a_stop_within_a_rebalance_is_no_crash(
+    stack: StackInfo, topics: Topics, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Faust starts a fetcher that was cancelled while it rebalances anew; one that was told to stop must just end."""
+    async with collecting(stack, topics) as collector:
+        await log.publish(stack.bootstrap_servers, topics, keyed(0, 5))
+        await eventually(lambda: collector.records() == 5, "all came")
+        collector.app.rebalancing = True
+        await collector.app._fetcher.stop()
+        collector.app.rebalancing = False
+        assert collector.app._fetcher.crash_reason is None
+    assert collector.app.crash_reason is None
+    assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
