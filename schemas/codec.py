@@ -7,7 +7,7 @@ envelope, data, key, partition, `time` against the broker's, limits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Final, Generic, TypeVar
@@ -17,11 +17,11 @@ from pydantic import TypeAdapter, ValidationError
 from .envelope import Envelope
 from .errors import InvalidEvent
 from .events import BotEvent, Event, TierChanged
-from .headers import USUAL_HEADERS, check_headers
+from .headers import check_headers
 from .limits import CHECKS, CURRENT_LIMITS, Limits, check_limits, limits_at
 from .partitioner import partition_of
 from .reasons import Reason
-from .records import CONTENT_TYPE_HEADER, LogRecord
+from .records import CONTENT_TYPE_HEADER, BareRecord, LogRecord
 from .refusals import refusal
 from .syntax import check_syntax, is_plain
 from .upcasters import UPCASTERS, upcast
@@ -78,8 +78,12 @@ class _RecordDecoder(Generic[E]):
 
         Raises InvalidEvent, and nothing else, where the rule is broken.
         """
+        return self.decode_at(record, record.partition)
+
+    def decode_at(self, record: BareRecord, partition: int, known: Container[bytes | None] = ()) -> E:
+        """As `decode`, of a record on this partition; of the `known` keys it is known that they belong there."""
         headers = record.headers
-        if headers and headers != USUAL_HEADERS:
+        if headers and (len(headers) > 1 or headers[0] != CONTENT_TYPE_HEADER):
             check_headers(headers)
         value = record.value
         if value is None:
@@ -97,11 +101,11 @@ class _RecordDecoder(Generic[E]):
         key = record.key
         if key != event.subject.encode():
             raise InvalidEvent(Reason.KEY, "the key is not the subject")
-        if self._partition_of is not None and record.partition != self._partition_of(key):
+        if key not in known and self._partition_of is not None and partition != self._partition_of(key):
             raise InvalidEvent(Reason.PARTITION, f"the key belongs on partition {self._partition_of(key)}")
         timestamp = record.timestamp
-        known, latest, limits = self._moment
-        if timestamp != known:
+        moment, latest, limits = self._moment
+        if timestamp != moment:
             latest, limits = _latest_time(timestamp), limits_at(timestamp)
             self._moment = (timestamp, latest, limits)
         if event.time > latest:

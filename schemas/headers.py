@@ -8,13 +8,11 @@ from typing import Final
 
 from .errors import InvalidEvent
 from .reasons import Reason
-from .records import CONTENT_TYPE_HEADER
 
 _BINARY_MODE_PREFIX: Final = "ce_"
 _STRUCTURED = re.compile(
     rb'application/cloudevents\+json[ \t]*(?:;[ \t]*charset=(?:utf-8|"utf-8")[ \t]*)?', re.IGNORECASE
 )
-USUAL_HEADERS: Final = (CONTENT_TYPE_HEADER,)
 
 
 def is_utf8(name: str) -> bool:
@@ -33,8 +31,6 @@ def check_headers(headers: Sequence[tuple[str, bytes]]) -> None:
 
     No content-type at all is fine, as are headers of other names. Raises InvalidEvent, reason `content_type`.
     """
-    if not headers or tuple(headers) == USUAL_HEADERS:
-        return
     for name, value in headers:
         if not is_utf8(name):
             raise InvalidEvent(Reason.CONTENT_TYPE, "a header's name is not UTF-8")

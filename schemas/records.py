@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 
-class LogRecord(Protocol):
-    """One record and its place; `timestamp` is the broker's, in milliseconds since 1970."""
+class BareRecord(Protocol):
+    """One record without its topic and partition; `timestamp` is the broker's, in milliseconds since 1970."""
 
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
     @property
     def offset(self) -> int: ...
     @property
@@ -23,6 +19,39 @@ class LogRecord(Protocol):
     def value(self) -> bytes | None: ...
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class LogRecord(BareRecord, Protocol):
+    """One record and its place."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+
+
+class Place(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    partition: int
+
+
+class PlacedRecord(NamedTuple):
+    """A bare record at its place."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+def placed(record: BareRecord, place: Place) -> PlacedRecord:
+    """Return the record with its place."""
+    return PlacedRecord(*place, record.offset, record.timestamp, record.key, record.value, record.headers)
 
 
 CONTENT_TYPE_HEADER: Final = ("content-type", b"application/cloudevents+json; charset=UTF-8")

@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 
 from schemas import dead_letters
 from schemas import events as ev
-from schemas.codec import CONTENT_TYPE_HEADER, Decoder, LogRecord, encode
+from schemas.codec import CONTENT_TYPE_HEADER, Decoder, encode
 from schemas.errors import InvalidEvent
+from schemas.records import BareRecord, Place, placed
 from schemas.redrive import only_projections_refused
 from schemas.tiers import RULES_BY_VERSION, tier_change_id
 
@@ -50,16 +51,18 @@ class Outcome:
     """The greatest offset that an aggregate has applied."""
 
 
-def fold_batch(records: Sequence[LogRecord], decoder: Decoder, state: PartitionState) -> Outcome:
-    """Decode and fold the records in log order.
+def fold_batch(records: Sequence[BareRecord], place: Place, decoder: Decoder, state: PartitionState) -> Outcome:
+    """Decode and fold the records of this partition in log order.
 
     Records up to a user's applied position are skipped: they were folded before a crash. Refused ones become letters.
     """
     outcome = Outcome()
     folds: dict[bytes, UserFold] = {}
+    decode, partition, known = decoder.decode_at, place.partition, state.users()
     for record in records:
         try:
-            event = decoder.decode(record)
+            # The state has keys of this partition alone: working that out again costs as much as a new user's fold.
+            event = decode(record, partition, known)
             if outcome.first_time is None:
                 outcome.first_time = event.time
             key = record.key
@@ -81,7 +84,9 @@ def fold_batch(records: Sequence[LogRecord], decoder: Decoder, state: PartitionS
                 continue
             decision = fold.apply(event, record.offset, record.timestamp)
         except InvalidEvent as refusal:
-            outcome.letters.append(OutgoingRecord(*dead_letters.letter(record, refusal.reason, refusal.detail, STAGE)))
+            outcome.letters.append(
+                OutgoingRecord(*dead_letters.letter(placed(record, place), refusal.reason, refusal.detail, STAGE))
+            )
             outcome.refused[refusal.reason.value] += 1
             continue
         if fold.is_duplicate:

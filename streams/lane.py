@@ -16,6 +16,7 @@ from faust.types import Message
 
 from schemas.codec import Decoder
 from schemas.errors import ConfigurationError
+from schemas.records import Place
 from schemas.topics import Topics
 
 from . import crash_points
@@ -53,6 +54,7 @@ class Lane:
         self._ends: dict[str, int] = {}
         self._busy = False
         self._topics = topics
+        self._source = Place(topics.events.name, partition)
         self._decoder = decoder
         self._producer = producer
         self._restorer = restorer
@@ -106,7 +108,7 @@ class Lane:
         records = message.value
         assert isinstance(records, list)
         with self._metrics.step("fold"):
-            outcome = fold_batch(records, self._decoder, self.state)
+            outcome = fold_batch(records, self._source, self._decoder, self.state)
         crash_points.reached("folded")
         await self._make_durable(outcome)
         crash_points.reached("stored")

@@ -26,6 +26,7 @@ from aiokafka.errors import CommitFailedError, GroupCoordinatorNotAvailableError
 from schemas.codec import Decoder
 from schemas.errors import ConfigurationError
 from schemas.log_reading import accept_any_header_name
+from schemas.records import Place
 from schemas.topics import Topics
 
 from . import aggregate, belonging, ledger
@@ -128,7 +129,7 @@ class Rebuild:
         async for records in self._read(source, end, progress):
             # Beyond the committed offset a crash may have left some users further than others.
             applied = [r for r in records if r.offset < done.offset or r.offset <= known.get(r.key, -1)]
-            outcome = fold_batch(applied, self._decoder, fresh)
+            outcome = fold_batch(applied, Place(*source), self._decoder, fresh)
             fresh.stored(*fresh.changes(), outcome.applied)
         rebuilt = Rebuilt(partition, done.offset, len(fresh.users()), len(fresh.entries()))
         rebuilt.applied = max(fresh.greatest_applied, live.greatest_applied)

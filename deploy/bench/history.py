@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count, cycle, islice
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from aiokafka import TopicPartition
 
@@ -19,23 +19,13 @@ from deploy.kafka import consumer
 from deploy.publishing import publisher
 from schemas.codec import Decoder
 from schemas.partitioner import partition_of
-from schemas.records import CONTENT_TYPE_HEADER
+from schemas.records import CONTENT_TYPE_HEADER, Place, PlacedRecord
 from schemas.topics import Topic, Topics
 from streams.batch import fold_batch
 from streams.state import PartitionState
 
 BATCH_RECORDS: Final = 5_000
 _SHOWN_EVERY: Final = 2_000
-
-
-class _Record(NamedTuple):
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Any
 
 
 @dataclass
@@ -57,11 +47,11 @@ def fold(log: Log, topic: str, partitions: int) -> Past:
     """Fold a log as a stream worker would that had it to itself."""
     past = Past()
     now = int(time.time() * 1000)
-    batches: list[list[_Record]] = [[] for _ in range(partitions)]
+    batches: list[list[PlacedRecord]] = [[] for _ in range(partitions)]
     for key, value in log.records():
         place = partition_of(key, partitions)
         batch = batches[place]
-        batch.append(_Record(topic, place, len(batch), now, key, value, (CONTENT_TYPE_HEADER,)))
+        batch.append(PlacedRecord(topic, place, len(batch), now, key, value, (CONTENT_TYPE_HEADER,)))
     decoder = Decoder(partitions)
     for place, batch in enumerate(batches):
         past.next_offset[place] = len(batch)
@@ -69,7 +59,7 @@ def fold(log: Log, topic: str, partitions: int) -> Past:
         users: dict[bytes, bytes] = {}
         entries: dict[bytes, bytes] = {}
         for begin in range(0, len(batch), BATCH_RECORDS):
-            fold_batch(batch[begin : begin + BATCH_RECORDS], decoder, state)
+            fold_batch(batch[begin : begin + BATCH_RECORDS], Place(topic, place), decoder, state)
             changes = state.changes()
             state.stored(*changes)
             users.update(changes[0])

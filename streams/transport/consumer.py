@@ -23,7 +23,7 @@ from faust.types import TP, ConsumerMessage, Message
 from mode import Service
 
 from schemas.errors import ServiceStopped
-from schemas.log_reading import accept_any_header_name
+from schemas.log_reading import accept_any_header_name, bare_records
 
 from .positions import Positions
 
@@ -143,6 +143,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
             enable_auto_commit=False,
+            key_deserializer=bare_records,
             auto_offset_reset="earliest",
             max_poll_records=conf.broker_max_poll_records,
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
@@ -241,8 +242,8 @@ class BatchConsumer(driver.Consumer):
     def _batch_message(self, tp: TP, records: list[Any]) -> ConsumerMessage:
         last = records[-1]
         return ConsumerMessage(
-            last.topic,
-            last.partition,
+            tp.topic,
+            tp.partition,
             last.offset,
             last.timestamp / 1000.0,
             last.timestamp_type,

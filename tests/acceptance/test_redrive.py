@@ -15,6 +15,7 @@ from projections.sources.broker import BrokerAddress
 from projections.verify.rows import KEYS, stored_row
 from projections.verify.run import verify
 from schemas.codec import Decoder
+from schemas.records import Place
 from schemas.redrive import originals_of
 from streams import aggregate
 from streams.batch import fold_batch
@@ -166,7 +167,7 @@ async def test_what_a_rule_too_strict_refused_counts_once_after_the_fix_and_afte
 
     state = PartitionState()
     records = [record for record in await events_on_log(installation) if record.key == b"7"]
-    fold_batch(records, Decoder(TEST_PARTITIONS), state)
+    fold_batch(records, Place(topics.events.name, records[0].partition), Decoder(TEST_PARTITIONS), state)
     again_folded = aggregate.decode(state.changes()[0][0][1])
     was = (await log.aggregates(servers, topics))["7"]
     assert (again_folded.messages, again_folded.spent_cents, again_folded.purchases) == (3, 1000, 1)

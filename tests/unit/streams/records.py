@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.codec import CONTENT_TYPE_HEADER
+from schemas.records import Place
 
 START = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+PLACE = Place("bot.events", 0)
 MINUTE = timedelta(minutes=1)
 
 

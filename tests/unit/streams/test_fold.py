@@ -17,7 +17,7 @@ from streams.aggregate import UserAggregate
 from streams.batch import Outcome, fold_batch
 from streams.state import PartitionState
 
-from .records import MINUTE, START, FakeRecord, event, log
+from .records import MINUTE, PLACE, START, FakeRecord, event, log
 
 DECODER = Decoder(1)
 ORDER_DEPENDENT = {"applied", "at_ms", "recent"}
@@ -26,7 +26,7 @@ ORDER_DEPENDENT = {"applied", "at_ms", "recent"}
 def fold(records: Sequence[FakeRecord]) -> tuple[dict[str, Any], Outcome]:
     """Fold one user's records in one batch; the public value without what the order of arrival may change."""
     state = PartitionState()
-    outcome = fold_batch(records, DECODER, state)
+    outcome = fold_batch(records, PLACE, DECODER, state)
     (_, value), *others = state.changes()[0]
     assert not others
     return {k: v for k, v in json.loads(value).items() if k not in ORDER_DEPENDENT}, outcome
@@ -184,7 +184,7 @@ def test_an_original_of_any_size_passes() -> None:
 
 def test_the_aggregate_reads_back_as_it_was_written() -> None:
     state = PartitionState()
-    fold_batch(log([payment(), event("message.received", {"kind": "text"}, id_="m")]), DECODER, state)
+    fold_batch(log([payment(), event("message.received", {"kind": "text"}, id_="m")]), PLACE, DECODER, state)
     ((_, value),) = state.changes()[0]
     assert aggregate.decode(value).encode() == value
     assert aggregate.applied_of(value) == 1
@@ -246,7 +246,7 @@ def run(records: list[FakeRecord], chance: random.Random | None) -> DurableLog:
     while at < len(records):
         size = chance.randint(1, 40) if chance else len(records)
         batch = records[at : at + size]
-        outcome = fold_batch(batch, DECODER, state)
+        outcome = fold_batch(batch, PLACE, DECODER, state)
         users, entries = state.changes()
         crash = chance.choice(["none", "none", "entries", "changes", "users", "all"]) if chance else "none"
 

@@ -9,7 +9,7 @@ from schemas.codec import Decoder
 from streams.batch import fold_batch
 from streams.state import PartitionState
 
-from .records import START, event, log
+from .records import PLACE, START, event, log
 from .test_fold import payment, refund
 
 AGGREGATE_BYTES = 4096
@@ -21,7 +21,7 @@ def test_twenty_thousand_charges_of_one_user_fit_like_one() -> None:
     records = log([payment(f"p{n}", 100, f"ch_{n:060d}", at=START + timedelta(seconds=n)) for n in range(20_000)])
     greatest = 0
     for at in range(0, len(records), 1000):
-        fold_batch(records[at : at + 1000], DECODER, state)
+        fold_batch(records[at : at + 1000], PLACE, DECODER, state)
         users, entries = state.changes()
         greatest = max(greatest, *(len(value) for _, value in [*users, *entries]))
         state.stored(users, entries)
@@ -45,7 +45,7 @@ def test_the_busiest_user_stays_below_the_bound() -> None:
             ),
         ]
     state = PartitionState()
-    fold_batch(log(events), DECODER, state)
+    fold_batch(log(events), PLACE, DECODER, state)
     ((_, value),) = state.changes()[0]
     aggregate = json.loads(value)
     assert (len(aggregate["hours"]), len(aggregate["days"])) == (24, 30)
@@ -55,7 +55,7 @@ def test_the_busiest_user_stays_below_the_bound() -> None:
 def test_a_charge_with_a_thousand_refunds_stays_small() -> None:
     state = PartitionState()
     events = [payment("p", 1_000_000), *(refund(f"r{n}", 1, f"refund_{n}", original=1) for n in range(1000))]
-    fold_batch(log(events), DECODER, state)
+    fold_batch(log(events), PLACE, DECODER, state)
     entries = dict(state.changes()[1])
     assert len(entries[b"7:charge:stripe:ch"]) < 1024
 
@@ -64,11 +64,11 @@ def test_buckets_that_no_window_sees_are_dropped() -> None:
     state = PartitionState()
     day = timedelta(days=1)
     first = log([event("message.received", {"kind": "text"}, id_="old")])
-    fold_batch(first, DECODER, state)
+    fold_batch(first, PLACE, DECODER, state)
     state.stored(*state.changes())
     later = log([event("message.received", {"kind": "text"}, id_="new", at=START + 40 * day)], first_offset=1)
     later[0].timestamp += 40 * 86_400_000
-    fold_batch(later, DECODER, state)
+    fold_batch(later, PLACE, DECODER, state)
     ((_, value),) = state.changes()[0]
     aggregate = json.loads(value)
     assert aggregate["messages"] == 2

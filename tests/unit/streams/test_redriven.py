@@ -7,12 +7,12 @@ from schemas.redrive import Original, headers_of_copy
 from streams.aggregate import UserAggregate
 from streams.batch import fold_batch
 from streams.state import PartitionState
-from tests.unit.streams.records import FakeRecord, event, log
+from tests.unit.streams.records import PLACE, FakeRecord, event, log
 
 
 def folded(records: list[FakeRecord]) -> UserAggregate:
     state = PartitionState()
-    fold_batch(records, Decoder(1), state)
+    fold_batch(records, PLACE, Decoder(1), state)
     return state.user(b"7")
 
 
