@@ -178,10 +178,10 @@ class Rebuild:
     async def _live(self, partition: int) -> PartitionState:
         state = PartitionState()
         users, entries = (TopicPartition(t.name, partition) for t in _changelogs(self._topics))
-        async for record in self._all_of(users):
-            state.merge_user(record.key, record.value)
-        async for record in self._all_of(entries):
-            state.merge_entry(record.key, record.value)
+        async for records in self._read(users, None, lambda *_: None):
+            state.merge_users(records)
+        async for records in self._read(entries, None, lambda *_: None):
+            state.merge_entries(records)
         return state
 
     async def _told(self, partition: int) -> dict[str, str]:

@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 
 from schemas.codec import Decoder
 from schemas.errors import ConfigurationError
+from schemas.log_reading import accept_any_header_name, bare_records
 from schemas.topics import Topics
 
 from . import belonging
@@ -49,9 +50,11 @@ class Restorer:
         """
         # Read before the changelogs: what a commit covers was on them before it.
         done = await belonging.committed(self._bootstrap_servers, self._group, self._source)
+        accept_any_header_name()
         consumer = aiokafka.AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap_servers,
             enable_auto_commit=False,
+            key_deserializer=bare_records,
             max_partition_fetch_bytes=MAX_FETCH_BYTES,
             fetch_max_wait_ms=50,
         )
@@ -70,9 +73,7 @@ class Restorer:
             while ahead := sum([max(0, ends[tp] - await consumer.position(tp)) for tp in changelogs]):
                 progress(ahead)
                 for tp, records in (await consumer.getmany(timeout_ms=100, max_records=50_000)).items():
-                    merge = state.merge_user if tp == self._users else state.merge_entry
-                    for record in records:
-                        merge(record.key, record.value)
+                    (state.merge_users if tp == self._users else state.merge_entries)(records)
                     count += len(records)
             progress(0)
             for tp in changelogs:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from schemas.records import BareRecord
 
 from . import aggregate, ledger
 from .aggregate import UserAggregate
@@ -55,34 +57,47 @@ class PartitionState:
 
     # -- reading the changelog back
 
-    def merge_user(self, key: bytes, value: bytes) -> None:
+    def merge_users(self, records: Iterable[BareRecord]) -> None:
         """Keep, of a user's records, the one with the highest applied position.
 
         The last one may be older: a worker that was frozen and came back can have written it over a newer one.
         """
-        applied = aggregate.applied_of(value)
-        known = self._users.get(key)
-        if known is not None and aggregate.applied_of(known) > applied:
-            self._outdated_users.add(key)
-            return
-        self._outdated_users.discard(key)
-        self._users[key] = value
-        self._decoded_users.pop(key, None)
-        self.greatest_applied = max(self.greatest_applied, applied)
+        users, greatest, applied_of = self._users, self.greatest_applied, aggregate.applied_of
+        for record in records:
+            key, value = record.key, record.value
+            assert key is not None
+            assert value is not None
+            applied = applied_of(value)
+            known = users.get(key)
+            if known is not None:
+                if applied_of(known) > applied:
+                    self._outdated_users.add(key)
+                    continue
+                self._outdated_users.discard(key)
+                self._decoded_users.pop(key, None)
+            users[key] = value
+            if applied > greatest:
+                greatest = applied
+        self.greatest_applied = greatest
 
-    def merge_entry(self, key: bytes, value: bytes) -> None:
+    def merge_entries(self, records: Iterable[BareRecord]) -> None:
         """Keep every version that any of an entry's records holds; which one counts, its aggregate says."""
-        known = self._entries.get(key)
-        if known is None or known == value:
-            self._entries[key] = value
-            return
+        entries = self._entries
+        for record in records:
+            key, value = record.key, record.value
+            assert key is not None
+            assert value is not None
+            known = entries.get(key)
+            entries[key] = value if known is None or known == value else self._merged(key, known, value)
+
+    def _merged(self, key: bytes, known: bytes, value: bytes) -> bytes:
         self._decoded_entries.pop(key, None)
         merged = ledger.decode(key, value)
         if merged.merge(ledger.decode(key, known)):
             self._outdated_entries.add(key)
         else:
             self._outdated_entries.discard(key)
-        self._entries[key] = merged.encode()
+        return merged.encode()
 
     def outdated(self) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:
         """Aggregates and entries whose last record in the log lacks something known here: to be written again."""

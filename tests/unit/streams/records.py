@@ -51,3 +51,8 @@ def log(events: Sequence[dict[str, Any]], first_offset: int = 0) -> list[FakeRec
         FakeRecord(first_offset + n, e["subject"].encode(), json.dumps(e).encode(), broker + first_offset + n)
         for n, e in enumerate(events)
     ]
+
+
+def changelog(*pairs: tuple[bytes, bytes]) -> list[FakeRecord]:
+    """Keys and values as records of a changelog, in this order."""
+    return [FakeRecord(number, key, value, 0) for number, (key, value) in enumerate(pairs)]

@@ -17,7 +17,7 @@ from streams.aggregate import UserAggregate
 from streams.batch import Outcome, fold_batch
 from streams.state import PartitionState
 
-from .records import MINUTE, PLACE, START, FakeRecord, event, log
+from .records import MINUTE, PLACE, START, FakeRecord, changelog, event, log
 
 DECODER = Decoder(1)
 ORDER_DEPENDENT = {"applied", "at_ms", "recent"}
@@ -232,10 +232,8 @@ class DurableLog:
 
     def restored(self) -> PartitionState:
         state = PartitionState()
-        for key, value in self.users:
-            state.merge_user(key, value)
-        for key, value in self.entries:
-            state.merge_entry(key, value)
+        state.merge_users(changelog(*self.users))
+        state.merge_entries(changelog(*self.entries))
         return state
 
 

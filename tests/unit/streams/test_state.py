@@ -7,6 +7,8 @@ from streams.aggregate import UserAggregate
 from streams.ledger import AmountState, Entry
 from streams.state import PartitionState
 
+from .records import changelog
+
 USER = b"7"
 ENTRY = b"7:trigger::t"
 
@@ -21,8 +23,9 @@ def entry(*offsets: int) -> bytes:
 
 def test_the_highest_applied_position_wins_over_the_last_record() -> None:
     state = PartitionState()
-    state.merge_user(USER, aggregate(100))
-    state.merge_user(USER, aggregate(60))  # a worker that was frozen wrote this late
+    # A worker that was frozen wrote the last one late.
+    state.merge_users(changelog((USER, aggregate(100)), (b"8", aggregate(5)), (USER, aggregate(60))))
+    assert state.greatest_applied == 100
     assert state.user(USER).messages == 100
     assert state.outdated() == ([(USER, aggregate(100))], [])
     assert state.outdated() == ([], [])
@@ -31,15 +34,15 @@ def test_the_highest_applied_position_wins_over_the_last_record() -> None:
 def test_a_newer_record_after_the_late_one_needs_no_repair() -> None:
     state = PartitionState()
     for applied in (100, 60, 120):
-        state.merge_user(USER, aggregate(applied))
+        state.merge_users(changelog((USER, aggregate(applied))))
     assert state.user(USER).messages == 120
     assert state.outdated() == ([], [])
 
 
 def test_versions_of_all_records_are_kept_until_the_aggregate_says_which_count() -> None:
     state = PartitionState()
-    state.merge_entry(ENTRY, entry(10, 80))
-    state.merge_entry(ENTRY, entry(10, 30))
+    state.merge_entries(changelog((ENTRY, entry(10, 80))))
+    state.merge_entries(changelog((ENTRY, entry(10, 30))))
     _, repaired = state.outdated()
     assert repaired == [(ENTRY, entry(10, 30, 80))]
     assert state.entry(ENTRY, "trigger", applied=50).newest == AmountState(30)
@@ -47,10 +50,10 @@ def test_versions_of_all_records_are_kept_until_the_aggregate_says_which_count()
 
 def test_versions_that_the_aggregate_does_not_know_are_not_there_yet() -> None:
     state = PartitionState()
-    state.merge_entry(ENTRY, entry(80))
+    state.merge_entries(changelog((ENTRY, entry(80))))
     assert state.entry(ENTRY, "trigger", applied=79).newest == AmountState(None)
     again = PartitionState()
-    again.merge_entry(ENTRY, entry(80))
+    again.merge_entries(changelog((ENTRY, entry(80))))
     assert again.entry(ENTRY, "trigger", applied=80).newest == AmountState(80)
 
 
@@ -66,6 +69,6 @@ def test_an_entry_keeps_what_held_when_the_batch_began() -> None:
 def test_the_greatest_applied_position_is_known_after_reading_back() -> None:
     state = PartitionState()
     assert state.greatest_applied == -1
-    state.merge_user(USER, aggregate(100))
-    state.merge_user(b"8", aggregate(40))
+    state.merge_users(changelog((USER, aggregate(100))))
+    state.merge_users(changelog((b"8", aggregate(40))))
     assert state.greatest_applied == 100
