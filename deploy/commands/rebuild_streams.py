@@ -26,9 +26,8 @@ def rebuild_streams(*, dry_run: bool, yes: bool, as_json: bool) -> None:
     Exit status 1 when it differs and was not mended.
     """
     settings = Settings.from_environment()
-    streams = StreamsSettings.model_validate(
-        {"KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap_servers(), "BOTPULSE_TOPIC_PREFIX": settings.topics.prefix}
-    )
+    servers: dict[str, Any] = {"KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap_servers()}
+    streams = StreamsSettings(**servers)
     with interruptible("interrupted: what was written so far is right, the next rebuild goes on") as interrupts:
         rebuild = interrupts.run(Rebuild.of(streams))
         interrupts.run(rebuild.check_alone())

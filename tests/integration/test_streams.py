@@ -206,7 +206,7 @@ async def test_a_changelog_that_is_ahead_of_the_log_stops_the_worker(bench: Benc
         assert "don't belong together" in worker.output
 
 
-@pytest.mark.parametrize("refusing", ["user_aggregates", "user_ledger", "tier_changes", "dead_letters"])
+@pytest.mark.parametrize("refusing", ["user_aggregates", "tier_changes", "dead_letters"])
 async def test_a_refused_write_ends_the_worker_with_nothing_acknowledged(bench: Bench, refusing: str) -> None:
     """A topic takes no record as large as those that are for it, until somebody mends it."""
     topic = getattr(bench.topics, refusing)

@@ -76,10 +76,10 @@ async def test_lost_changelogs_are_rebuilt_and_no_effect_is_repeated(bench: Benc
         assert await worker.exited() == 2
     looked = rebuild(bench, "--dry-run", status=1)
     assert (looked["aggregates_differing"], looked["tier_changes"], looked["written"]) == (40, 0, False)
+    assert await tier_changes(bench) == sent
     assert await log.read_all(bench.bootstrap, bench.topics.user_aggregates.name) == []
     assert rebuild(bench, "--yes", status=0)["written"]
     assert await tier_changes(bench) == sent
-    assert rebuild(bench, status=0)["differences"] == []
     await has_folded(bench, 500)
     await bench.check()
 
@@ -114,9 +114,7 @@ async def test_what_the_bot_was_not_told_goes_out_once_as_the_net_change(bench: 
     await recreate(bench.bootstrap, bench.topics, bench.topics.tier_changes)
     tiers = {user: found["tier"] for user, found in (await log.aggregates(bench.bootstrap, bench.topics)).items()}
     owed = {user for user, tier in tiers.items() if tier != "new"}
-    assert rebuild(bench, status=1)["tier_changes"] == len(owed)
-    assert await tier_changes(bench) == 0
-    assert rebuild(bench, "--yes", status=0)["written"]
+    assert rebuild(bench, "--yes", status=0)["tier_changes"] == len(owed)
     assert rebuild(bench, "--yes", status=0)["tier_changes"] == 0
     records = await log.read_all(bench.bootstrap, bench.topics.tier_changes.name)
     changes = [json.loads(record.value) for record in records]
