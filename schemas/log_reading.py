@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import PartitionRecords
-from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
 
 _LENGTH: Final = struct.Struct(">8xi")
@@ -59,11 +59,12 @@ class _Batches:
 
     def next_batch(self) -> Any:
         batch = self._batches.next_batch()
-        if batch is None or batch.magic < 2:
-            return batch  # before version 2 there were no headers
+        if batch is None:
+            return None
         length = _LENGTH.size + _LENGTH.unpack_from(self._fetched)[0]
-        ours, self._fetched = self._fetched[:length], self._fetched[length:]
-        return _Batch(batch, ours)
+        content, self._fetched = self._fetched[:length], self._fetched[length:]
+        # The formats before this one had no headers.
+        return _Batch(batch, content) if isinstance(batch, DefaultRecordBatch) else batch
 
 
 class _Batch:
