@@ -60,9 +60,9 @@ def read_note(text: str | None) -> Note | None:
         return None
 
 
-async def committed(bootstrap_servers: str, group: str, source: TopicPartition) -> Committed:
+async def committed(bootstrap_servers: str, group: str, source: TopicPartition, timeout_ms: int = 40_000) -> Committed:
     """What the group has committed of this partition, offset 0 where nothing."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=timeout_ms)
     await admin.start()
     try:
         found = await admin.list_consumer_group_offsets(group, partitions=[source])

@@ -17,6 +17,8 @@ from .belonging import NO_LOG, REPAIR, Committed
 from .state import PartitionState
 
 MAX_FETCH_BYTES = 4 * 1024 * 1024
+PATIENCE_MS = 120_000
+"""How long a broker that is paused is waited for: as long as for an acknowledgement."""
 
 
 class Restorer:
@@ -49,7 +51,7 @@ class Restorer:
         was committed, or has applied what the log does not reach.
         """
         # Read before the changelogs: what a commit covers was on them before it.
-        done = await belonging.committed(self._bootstrap_servers, self._group, self._source)
+        done = await belonging.committed(self._bootstrap_servers, self._group, self._source, PATIENCE_MS)
         accept_any_header_name()
         consumer = aiokafka.AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap_servers,
@@ -57,6 +59,7 @@ class Restorer:
             key_deserializer=bare_records,
             max_partition_fetch_bytes=MAX_FETCH_BYTES,
             fetch_max_wait_ms=50,
+            request_timeout_ms=PATIENCE_MS,
         )
         await consumer.start()
         try:
