@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import threading
 import time
@@ -130,8 +131,10 @@ def main() -> None:
     load = Load(json.loads(sys.argv[1]))
 
     def wait_for_the_end() -> None:
+        # Not by way of sys.stdin: a load that ends by itself could not take its lock from this thread, and would abort.
         with contextlib.suppress(OSError):
-            sys.stdin.buffer.read()
+            while os.read(0, 4096):
+                pass
         load.stop()
 
     threading.Thread(target=wait_for_the_end, daemon=True).start()
