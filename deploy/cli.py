@@ -17,6 +17,7 @@ from deploy.commands import (
     demo,
     explain,
     export,
+    maintenance,
     migrate,
     publish,
     rebuild,
@@ -44,6 +45,7 @@ app = typer.Typer(
 stack.register(app)
 status.register(app)
 migrate.register(app)
+maintenance.register(app)
 run.register(app)
 topics.register(app)
 simulate.register(app)

@@ -69,6 +69,25 @@ BEGIN
         END;
     END LOOP;
 
+    -- So that check_database_health(), which acts as the owner, sees other people's transactions. Where it can't be granted,
+    -- the check says so.
+    FOR attempt IN 1..20 LOOP
+        EXIT WHEN pg_has_role('botpulse_owner', 'pg_read_all_stats', 'USAGE');
+        BEGIN
+            IF grants_say_more THEN
+                EXECUTE 'GRANT pg_read_all_stats TO botpulse_owner WITH INHERIT TRUE';
+            ELSE
+                GRANT pg_read_all_stats TO botpulse_owner;
+                ALTER ROLE botpulse_owner INHERIT;
+            END IF;
+        EXCEPTION
+            WHEN unique_violation OR internal_error THEN
+                PERFORM pg_sleep(0.05);
+            WHEN insufficient_privilege THEN
+                EXIT;
+        END;
+    END LOOP;
+
     -- The owner builds the next generation of the tables in a schema of its own; a batch may need temporary tables.
     IF NOT has_database_privilege('botpulse_owner', current_database(), 'CREATE') THEN
         EXECUTE format('GRANT CREATE ON DATABASE %I TO botpulse_owner', current_database());
