@@ -59,8 +59,11 @@ async def test_the_command_with_both_addresses_and_no_local_stack(work: Bench) -
         ran = await botpulse(work.environment, "status", "--json", "--seconds", "0.2")
     assert ran.status == 1, ran.err
     projections = ran.json["projections"]
-    assert (projections["open_refusals"], projections["lag_records"]) == (1, 0)
-    assert sum(one["checkpoint"] for one in projections["partitions"]) == 101
+    assert projections["open_refusals"] == 1
+    # The refused event's letter is on a topic of its own, which the projections read too.
+    events = [one for one in projections["partitions"] if one["topic"] == work.topics.events.name]
+    assert sum(one["checkpoint"] for one in events) == 101
+    assert sum(one["lag_records"] for one in events) == 0
     assert ran.json["streams"]["lag_records"] == 101
     assert "dead-letters" in ran.json["findings"][0]
     assert "kafka" not in ran.json
