@@ -30,6 +30,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "hourly_metrics": ("hour",),
     "user_offers": ("telegram_id", "date"),
     "purchase_triggers": ("event_type",),
+    "subscriptions": ("telegram_id", "subscription_id"),
 }
 """The tables that are compared, with the columns of their primary keys."""
 NOT_COMPARED: Final[dict[str, str]] = {

@@ -12,6 +12,8 @@ from projections.batch import Arrival
 from projections.verify.content import DEEDS, Deed, deed_of
 from projections.verify.money import MONEY, SPENDING, Money
 from projections.verify.rows import Key, Row, Rows, kind_of, order_of
+from projections.verify.subscriptions import STATUS
+from projections.verify.subscriptions import rows as subscription_rows
 from schemas.events.messages import MessageKind
 from schemas.tiers import CURRENT_RULES
 
@@ -80,6 +82,8 @@ class User:
         self.tier_changed_at: datetime | None = None
         self.referrers: set[int] = set()
         """Everybody that a registration named: they have a row, whoever is the referrer in the end."""
+        self.subscriptions: list[Any] = []
+        """The events about subscriptions."""
         self.deeds: list[Deed] = []
         """What the user did with content items."""
         self._said: dict[str, tuple[datetime, Any]] = {}
@@ -129,6 +133,8 @@ class User:
         elif kind == "tier.changed":
             self._tier_changes.setdefault(event.id, _tier_change(arrival))
         self._spoke = self._spoke or kind in _SPEAKING
+        if kind in STATUS:
+            self.subscriptions.append(event)
         if kind in DEEDS:
             self.deeds.append(deed_of(event))
         if kind in _ACTIONS:
@@ -171,6 +177,7 @@ class User:
             "user_days": self._days(actions),
             "user_message_counts": self._message_counts(),
             "user_offers": self._offers(),
+            "subscriptions": subscription_rows(self.telegram_id, self.subscriptions),
             "content_buyers": {
                 (deed.content_id, self.telegram_id): {} for deed in self.deeds if deed.kind == "content.unlocked"
             },

@@ -71,6 +71,7 @@ async def test_constraints_admit_what_the_schemas_admit(connection: asyncpg.Conn
     for name, most in (
         ("content_items_price_limits", max(limits.content_price_cents_max for limits in ALL_LIMITS)),
         ("content_items_credits_limits", max(limits.credits_max for limits in ALL_LIMITS)),
+        ("subscriptions_amount_limits", max(limits.payment_cents_max for limits in ALL_LIMITS)),
     ):
         assert [*map(int, re.findall(r"\d+", definitions[name]))] == [0, most]
     tiers = {tier.name for rules in RULES_BY_VERSION.values() for tier in rules.tiers}

@@ -87,8 +87,10 @@ def _data(draw: DrawFn, kind: str, conflicts: bool) -> dict[str, Any]:
         case "content.unlocked":
             paid_with = pick("credits", "payment", "free")
             return {"content_id": pick("i1", "i2", "i3"), "price_cents": pick(0, 100), "paid_with": paid_with}
-        case "subscription.started":
-            return {"subscription_id": "s1"}
+        case "subscription.started" | "subscription.renewed" | "subscription.payment_failed":
+            more = {"plan": pick("a", "b", None), "amount_cents": pick(5, 6, None), "expires_at": pick(at(9), None)}
+            said = {name: value for name, value in more.items() if draw(st.booleans())}
+            return {"subscription_id": pick("s1", "s2")} | said
         case "admin.action_taken":
             return {"action": "noted"}
     return {}
@@ -102,7 +104,8 @@ KINDS = (
     *MONEY, *MONEY, "payment.failed", "auto_recharge.triggered", "user.registered", "user.profile_changed",
     "user.bot_blocked", "user.bot_unblocked", "message.received", "message.received", "message.sent",
     "credits.granted", "credits.spent", "auto_recharge.configured", "content.viewed", "content.offered",
-    "content.unlocked", "content.published", "content.changed", "subscription.started", "admin.action_taken",
+    "content.unlocked", "content.published", "content.changed", "subscription.started",
+    "subscription.renewed", "subscription.payment_failed", "admin.action_taken",
 )  # fmt: skip
 
 

@@ -99,3 +99,7 @@ SELECT * FROM user_offers WHERE telegram_id = ANY ($1::bigint[]);
 -- name: purchase_triggers
 -- What leads to purchases.
 SELECT * FROM purchase_triggers;
+
+-- name: subscriptions
+-- Subscriptions.
+SELECT * FROM subscriptions WHERE telegram_id = ANY ($1::bigint[]);
