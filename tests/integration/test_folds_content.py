@@ -60,7 +60,7 @@ async def test_an_absent_field_stays_a_null_clears_and_an_old_word_changes_nothi
 
     assert await item(described("content.published", at(1), title="a", price_credits=5)) == ("a", 499, 5)
     assert await item(described("content.changed", at(0), title="old", price_cents=1)) == ("a", 499, 5)
-    assert await item(described("content.changed", at(2), price_cents=2)) == ("a", 2, 5)
+    assert await item(described("content.changed", at(2), price_cents=2, title="b")) == ("b", 2, 5)
     assert await item(described("content.changed", at(2), title=None, price_cents=3)) == (None, 3, 5)
 
 

@@ -76,7 +76,7 @@ async def test_facts_that_move_or_fail_leave_nothing_behind(connection: asyncpg.
 
 async def test_a_letter_counts_once_by_the_brokers_time_of_the_first(connection: asyncpg.Connection) -> None:
     log = [letter(0, 5, offset=7), letter(1, 65, offset=7), letter(2, 66, offset=7, stage="projections")]
-    log += [letter(3, 5, offset=8, reason="limit")]
+    log += [letter(3, 5, offset=8, reason="limit"), letter(4, 300, offset=8, reason="limit")]
     await apply(connection, log[:1])
     await apply(connection, [*log[1:], *log])
     assert await monitored(connection) == [

@@ -39,7 +39,9 @@ FAULTS: Final = Faults(
 """Everything that may happen to valid events that arrive once."""
 
 
-class _Record(NamedTuple):
+class Record(NamedTuple):
+    """A record as the decoders take it."""
+
     topic: str
     partition: int
     offset: int
@@ -61,7 +63,7 @@ def batches(what: Plan, parity: int) -> Iterator[list[Arrival]]:
     for offset, emission in enumerate(simulate(what)):
         key = emission.key or b""
         if key.isdigit() and int(key) % 2 == parity:
-            batch.append(_Record(PLACE.topic, 0, offset, appended + offset, key, emission.value))
+            batch.append(Record(PLACE.topic, 0, offset, appended + offset, key, emission.value))
         if len(batch) == BATCH:
             yield decode(batch, PLACE, decoder)[0]
             batch = []
