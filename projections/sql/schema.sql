@@ -1454,6 +1454,28 @@ COMMENT ON COLUMN botpulse.checkpoints.claimed_at IS 'When the owner claimed the
 
 COMMENT ON COLUMN botpulse.checkpoints.moved_at IS 'When next_offset moved last, by the database''s clock.';
 
+CREATE VIEW botpulse.churn_warnings WITH (security_invoker='true') AS
+ SELECT u.telegram_id,
+    u.username,
+    u.current_tier,
+    round(((u.total_spent_cents)::numeric / 100.0), 2) AS total_spent_dollars,
+    u.purchase_count,
+    u.message_credits,
+    u.last_active,
+    (u.last_active + t.active_within) AS inactive_since,
+    u.is_blocked
+   FROM (botpulse.users u
+     CROSS JOIN ( SELECT activity_thresholds.within AS active_within,
+            (now() - activity_thresholds.within) AS latest,
+            ((now() - activity_thresholds.within) - '7 days'::interval) AS earliest
+           FROM botpulse.activity_thresholds
+          WHERE (activity_thresholds.status = 'active'::text)) t)
+  WHERE ((u.purchase_count > 0) AND ((u.last_active_day >= ((t.earliest AT TIME ZONE 'UTC'::text))::date) AND (u.last_active_day <= ((t.latest AT TIME ZONE 'UTC'::text))::date)) AND (u.last_active >= t.earliest) AND (u.last_active < t.latest));
+
+COMMENT ON VIEW botpulse.churn_warnings IS 'Paying users who turned inactive in the last 7 days, as of now: an early warning, while there is time to win them back.';
+
+COMMENT ON COLUMN botpulse.churn_warnings.inactive_since IS 'When the user stopped to count as active.';
+
 CREATE TABLE botpulse.user_message_counts (
     telegram_id bigint NOT NULL,
     kind_text integer NOT NULL,
@@ -1823,6 +1845,28 @@ COMMENT ON COLUMN botpulse.message_patterns.hour IS 'Of the UTC day, 0 to 23.';
 
 COMMENT ON COLUMN botpulse.message_patterns.messages IS 'Messages received. An hour and kind without any has no row.';
 
+CREATE VIEW botpulse.monthly_growth WITH (security_invoker='true') AS
+ WITH months AS (
+         SELECT (date_trunc('month'::text, (daily_metrics.date)::timestamp without time zone))::date AS month,
+            (sum(daily_metrics.new_users))::bigint AS new_users,
+            (sum(daily_metrics.revenue_cents))::bigint AS revenue_cents,
+            (sum(daily_metrics.net_revenue_cents))::bigint AS net_revenue_cents
+           FROM botpulse.daily_metrics
+          GROUP BY ((date_trunc('month'::text, (daily_metrics.date)::timestamp without time zone))::date)
+        )
+ SELECT m.month,
+    m.new_users,
+    round(((m.revenue_cents)::numeric / 100.0), 2) AS revenue,
+    round(((m.net_revenue_cents)::numeric / 100.0), 2) AS net_revenue,
+    round(((100.0 * ((m.new_users - b.new_users))::numeric) / (NULLIF(b.new_users, 0))::numeric), 2) AS new_users_growth_percent,
+    round(((100.0 * ((m.revenue_cents - b.revenue_cents))::numeric) / (NULLIF(b.revenue_cents, 0))::numeric), 2) AS revenue_growth_percent
+   FROM (months m
+     LEFT JOIN months b ON ((b.month = ((m.month - '1 mon'::interval))::date)));
+
+COMMENT ON VIEW botpulse.monthly_growth IS 'New users and revenue by UTC month, in US dollars, and how both grew over the month before.';
+
+COMMENT ON COLUMN botpulse.monthly_growth.revenue_growth_percent IS 'Null where the month before brought nothing.';
+
 CREATE TABLE botpulse.purchase_triggers (
     event_type text NOT NULL,
     purchases bigint NOT NULL,
@@ -1842,6 +1886,21 @@ COMMENT ON COLUMN botpulse.purchase_triggers.event_type IS 'The type of the even
 COMMENT ON COLUMN botpulse.purchase_triggers.purchases IS 'Charges, gross, with such an event of the same user up to 30 minutes before; at the same moment is not before.';
 
 COMMENT ON COLUMN botpulse.purchase_triggers.revenue_cents IS 'The amounts of these charges. A charge counts for several types: the rows don''t add up to the revenue.';
+
+CREATE VIEW botpulse.referral_effectiveness WITH (security_invoker='true') AS
+ SELECT referrer.telegram_id,
+    referrer.username,
+    count(*) AS referrals_made,
+    count(*) FILTER (WHERE (referred.purchase_count > 0)) AS referrals_paying,
+    round(((100.0 * (count(*) FILTER (WHERE (referred.purchase_count > 0)))::numeric) / (count(*))::numeric), 2) AS paying_percent,
+    round((sum(referred.total_spent_cents) / 100.0), 2) AS referred_revenue
+   FROM (botpulse.users referrer
+     JOIN botpulse.users referred ON ((referred.referred_by = referrer.telegram_id)))
+  GROUP BY referrer.telegram_id, referrer.username;
+
+COMMENT ON VIEW botpulse.referral_effectiveness IS 'One row a user who brought others, with what those have spent, in US dollars.';
+
+COMMENT ON COLUMN botpulse.referral_effectiveness.referrals_paying IS 'Referred users with a purchase of which something is left.';
 
 CREATE TABLE botpulse.refused_events (
     topic text NOT NULL,
@@ -1924,6 +1983,43 @@ ALTER TABLE ONLY botpulse.schema_migrations FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE botpulse.schema_migrations IS 'The migrations that this database has, with the SHA-256 of each file.';
 
+CREATE TABLE botpulse.subscriptions (
+    telegram_id bigint NOT NULL,
+    subscription_id text NOT NULL,
+    status text NOT NULL,
+    plan text,
+    amount_cents bigint,
+    charge_id text,
+    expires_at timestamp with time zone,
+    started_at timestamp with time zone,
+    renewals bigint NOT NULL,
+    status_at timestamp with time zone NOT NULL,
+    plan_at timestamp with time zone,
+    amount_cents_at timestamp with time zone,
+    charge_id_at timestamp with time zone,
+    expires_at_at timestamp with time zone,
+    CONSTRAINT subscriptions_amount_limits CHECK (((amount_cents >= 0) AND (amount_cents <= 1000000))),
+    CONSTRAINT subscriptions_check CHECK (((plan IS NULL) OR (plan_at IS NOT NULL))),
+    CONSTRAINT subscriptions_check1 CHECK (((amount_cents IS NULL) OR (amount_cents_at IS NOT NULL))),
+    CONSTRAINT subscriptions_check2 CHECK (((charge_id IS NULL) OR (charge_id_at IS NOT NULL))),
+    CONSTRAINT subscriptions_check3 CHECK (((expires_at IS NULL) OR (expires_at_at IS NOT NULL))),
+    CONSTRAINT subscriptions_renewals_check CHECK ((renewals >= 0)),
+    CONSTRAINT subscriptions_status_check CHECK ((status = ANY (ARRAY['active'::text, 'cancelled'::text, 'payment_failed'::text]))),
+    CONSTRAINT subscriptions_subscription_id_check CHECK (((length(subscription_id) >= 1) AND (length(subscription_id) <= 512)))
+);
+
+ALTER TABLE ONLY botpulse.subscriptions FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE botpulse.subscriptions IS 'One row a subscription of a user, as its latest events say. What it brought is counted from payments.';
+
+COMMENT ON COLUMN botpulse.subscriptions.status IS 'By the latest event: active (started or renewed), cancelled or payment_failed.';
+
+COMMENT ON COLUMN botpulse.subscriptions.charge_id IS 'A reference to the charge that paid for it last, if the bot gave one.';
+
+COMMENT ON COLUMN botpulse.subscriptions.started_at IS 'The earliest start; null while only later events are known.';
+
+COMMENT ON COLUMN botpulse.subscriptions.status_at IS 'The time of the event that gave the status; plan_at and so on are those of their fields.';
+
 CREATE TABLE botpulse.table_sizes (
     table_name text NOT NULL,
     sampled_on date NOT NULL,
@@ -1972,6 +2068,21 @@ COMMENT ON TABLE botpulse.tier_history IS 'The tier changes that streams sent, a
 COMMENT ON COLUMN botpulse.tier_history.changed_at IS 'The broker''s time of the record that caused the change.';
 
 COMMENT ON COLUMN botpulse.tier_history.caused_by IS 'source and id of the event that caused the change.';
+
+CREATE VIEW botpulse.user_benefits WITH (security_invoker='true') AS
+ SELECT u.telegram_id,
+    u.username,
+    u.current_tier,
+    COALESCE(b.benefits, '{}'::jsonb) AS benefits
+   FROM (botpulse.users u
+     LEFT JOIN ( SELECT tier_benefits.tier,
+            jsonb_object_agg(tier_benefits.benefit, tier_benefits.value) AS benefits
+           FROM botpulse.tier_benefits
+          GROUP BY tier_benefits.tier) b ON ((b.tier = u.current_tier)));
+
+COMMENT ON VIEW botpulse.user_benefits IS 'What each user''s tier brings, under the current rules.';
+
+COMMENT ON COLUMN botpulse.user_benefits.benefits IS 'Each benefit with its value (tier_benefits).';
 
 CREATE VIEW botpulse.user_dashboard WITH (security_invoker='true') AS
  SELECT u.telegram_id,
@@ -2180,6 +2291,9 @@ ALTER TABLE ONLY botpulse.retention_horizons
 ALTER TABLE ONLY botpulse.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 
+ALTER TABLE ONLY botpulse.subscriptions
+    ADD CONSTRAINT subscriptions_pkey PRIMARY KEY (telegram_id, subscription_id);
+
 ALTER TABLE ONLY botpulse.table_sizes
     ADD CONSTRAINT table_sizes_pkey PRIMARY KEY (table_name, sampled_on);
 
@@ -2249,11 +2363,15 @@ CREATE INDEX payment_refunds_occurred_at ON botpulse.payment_refunds USING btree
 
 CREATE INDEX refused_events_open ON botpulse.refused_events USING btree (topic, partition) WHERE (state = 'open'::text);
 
+CREATE INDEX subscriptions_active ON botpulse.subscriptions USING btree (expires_at) WHERE (status = 'active'::text);
+
 CREATE INDEX tier_history_user ON botpulse.tier_history USING btree (telegram_id, log_offset);
 
 CREATE INDEX user_days_date ON botpulse.user_days USING btree (date);
 
 CREATE INDEX user_sessions_start ON botpulse.user_sessions USING btree (session_start);
+
+CREATE INDEX users_paying_activity ON botpulse.users USING btree (last_active_day) WHERE (purchase_count > 0);
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON botpulse.audit_log FOR EACH STATEMENT EXECUTE FUNCTION botpulse.refuse_change();
 
@@ -2284,6 +2402,8 @@ CREATE TRIGGER direct_edit AFTER INSERT OR DELETE OR UPDATE ON botpulse.payment_
 CREATE TRIGGER direct_edit AFTER INSERT OR DELETE OR UPDATE ON botpulse.payment_refunds FOR EACH ROW WHEN (((CURRENT_USER <> 'botpulse_projector'::name) AND ((CURRENT_USER <> 'botpulse_owner'::name) OR (current_setting('role'::text) = 'botpulse_owner'::text)))) EXECUTE FUNCTION botpulse.record_direct_edit();
 
 CREATE TRIGGER direct_edit AFTER INSERT OR DELETE OR UPDATE ON botpulse.purchase_triggers FOR EACH ROW WHEN (((CURRENT_USER <> 'botpulse_projector'::name) AND ((CURRENT_USER <> 'botpulse_owner'::name) OR (current_setting('role'::text) = 'botpulse_owner'::text)))) EXECUTE FUNCTION botpulse.record_direct_edit();
+
+CREATE TRIGGER direct_edit AFTER INSERT OR DELETE OR UPDATE ON botpulse.subscriptions FOR EACH ROW WHEN (((CURRENT_USER <> 'botpulse_projector'::name) AND ((CURRENT_USER <> 'botpulse_owner'::name) OR (current_setting('role'::text) = 'botpulse_owner'::text)))) EXECUTE FUNCTION botpulse.record_direct_edit();
 
 CREATE TRIGGER direct_edit AFTER INSERT OR DELETE OR UPDATE ON botpulse.tier_history FOR EACH ROW WHEN (((CURRENT_USER <> 'botpulse_projector'::name) AND ((CURRENT_USER <> 'botpulse_owner'::name) OR (current_setting('role'::text) = 'botpulse_owner'::text)))) EXECUTE FUNCTION botpulse.record_direct_edit();
 
@@ -2325,6 +2445,8 @@ CREATE TRIGGER direct_truncation AFTER TRUNCATE ON botpulse.payment_refunds FOR 
 
 CREATE TRIGGER direct_truncation AFTER TRUNCATE ON botpulse.purchase_triggers FOR EACH STATEMENT EXECUTE FUNCTION botpulse.record_direct_edit();
 
+CREATE TRIGGER direct_truncation AFTER TRUNCATE ON botpulse.subscriptions FOR EACH STATEMENT EXECUTE FUNCTION botpulse.record_direct_edit();
+
 CREATE TRIGGER direct_truncation AFTER TRUNCATE ON botpulse.tier_history FOR EACH STATEMENT EXECUTE FUNCTION botpulse.record_direct_edit();
 
 CREATE TRIGGER direct_truncation AFTER TRUNCATE ON botpulse.user_days FOR EACH STATEMENT EXECUTE FUNCTION botpulse.record_direct_edit();
@@ -2356,6 +2478,9 @@ ALTER TABLE ONLY botpulse.payment_disputes
 
 ALTER TABLE ONLY botpulse.payment_refunds
     ADD CONSTRAINT payment_refunds_telegram_id_fkey FOREIGN KEY (telegram_id) REFERENCES botpulse.users(telegram_id);
+
+ALTER TABLE ONLY botpulse.subscriptions
+    ADD CONSTRAINT subscriptions_telegram_id_fkey FOREIGN KEY (telegram_id) REFERENCES botpulse.users(telegram_id);
 
 ALTER TABLE ONLY botpulse.tier_history
     ADD CONSTRAINT tier_history_telegram_id_fkey FOREIGN KEY (telegram_id) REFERENCES botpulse.users(telegram_id);
@@ -2422,6 +2547,8 @@ CREATE POLICY all_rows ON botpulse.retention_horizons TO botpulse_owner, botpuls
 
 CREATE POLICY all_rows ON botpulse.schema_migrations TO botpulse_owner, botpulse_projector, botpulse_maintenance, botpulse_analyst, botpulse_auditor, botpulse_admin, botpulse_bot USING (true) WITH CHECK (true);
 
+CREATE POLICY all_rows ON botpulse.subscriptions TO botpulse_owner, botpulse_projector, botpulse_maintenance, botpulse_analyst, botpulse_admin USING (true) WITH CHECK (true);
+
 CREATE POLICY all_rows ON botpulse.table_sizes TO botpulse_owner, botpulse_projector, botpulse_maintenance, botpulse_analyst, botpulse_auditor, botpulse_admin USING (true) WITH CHECK (true);
 
 CREATE POLICY all_rows ON botpulse.tier_benefits TO botpulse_owner, botpulse_projector, botpulse_maintenance, botpulse_analyst, botpulse_admin, botpulse_bot USING (true) WITH CHECK (true);
@@ -2480,6 +2607,8 @@ CREATE POLICY own_rows ON botpulse.payment_disputes FOR SELECT TO botpulse_bot U
 
 CREATE POLICY own_rows ON botpulse.payment_refunds FOR SELECT TO botpulse_bot USING ((telegram_id = (NULLIF(current_setting('botpulse.telegram_id'::text, true), ''::text))::bigint));
 
+CREATE POLICY own_rows ON botpulse.subscriptions FOR SELECT TO botpulse_bot USING ((telegram_id = (NULLIF(current_setting('botpulse.telegram_id'::text, true), ''::text))::bigint));
+
 CREATE POLICY own_rows ON botpulse.tier_history FOR SELECT TO botpulse_bot USING ((telegram_id = (NULLIF(current_setting('botpulse.telegram_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_rows ON botpulse.user_days FOR SELECT TO botpulse_bot USING ((telegram_id = (NULLIF(current_setting('botpulse.telegram_id'::text, true), ''::text))::bigint));
@@ -2507,6 +2636,8 @@ ALTER TABLE botpulse.refused_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE botpulse.retention_horizons ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE botpulse.schema_migrations ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE botpulse.subscriptions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE botpulse.table_sizes ENABLE ROW LEVEL SECURITY;
 
@@ -2735,6 +2866,10 @@ GRANT SELECT ON TABLE botpulse.checkpoints TO botpulse_analyst;
 GRANT SELECT ON TABLE botpulse.checkpoints TO botpulse_maintenance;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE botpulse.checkpoints TO botpulse_projector;
 
+GRANT SELECT ON TABLE botpulse.churn_warnings TO botpulse_admin;
+GRANT SELECT ON TABLE botpulse.churn_warnings TO botpulse_analyst;
+GRANT SELECT ON TABLE botpulse.churn_warnings TO botpulse_maintenance;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE botpulse.user_message_counts TO botpulse_admin;
 GRANT SELECT ON TABLE botpulse.user_message_counts TO botpulse_analyst;
 GRANT SELECT ON TABLE botpulse.user_message_counts TO botpulse_bot;
@@ -2786,10 +2921,18 @@ GRANT SELECT ON TABLE botpulse.message_patterns TO botpulse_analyst;
 GRANT SELECT ON TABLE botpulse.message_patterns TO botpulse_maintenance;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE botpulse.message_patterns TO botpulse_projector;
 
+GRANT SELECT ON TABLE botpulse.monthly_growth TO botpulse_admin;
+GRANT SELECT ON TABLE botpulse.monthly_growth TO botpulse_analyst;
+GRANT SELECT ON TABLE botpulse.monthly_growth TO botpulse_maintenance;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE botpulse.purchase_triggers TO botpulse_admin;
 GRANT SELECT ON TABLE botpulse.purchase_triggers TO botpulse_analyst;
 GRANT SELECT ON TABLE botpulse.purchase_triggers TO botpulse_maintenance;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE botpulse.purchase_triggers TO botpulse_projector;
+
+GRANT SELECT ON TABLE botpulse.referral_effectiveness TO botpulse_admin;
+GRANT SELECT ON TABLE botpulse.referral_effectiveness TO botpulse_analyst;
+GRANT SELECT ON TABLE botpulse.referral_effectiveness TO botpulse_maintenance;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE botpulse.refused_events TO botpulse_admin;
 GRANT SELECT ON TABLE botpulse.refused_events TO botpulse_analyst;
@@ -2814,6 +2957,12 @@ GRANT SELECT ON TABLE botpulse.schema_migrations TO botpulse_bot;
 GRANT SELECT ON TABLE botpulse.schema_migrations TO botpulse_maintenance;
 GRANT SELECT ON TABLE botpulse.schema_migrations TO botpulse_projector;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE botpulse.subscriptions TO botpulse_admin;
+GRANT SELECT ON TABLE botpulse.subscriptions TO botpulse_analyst;
+GRANT SELECT ON TABLE botpulse.subscriptions TO botpulse_bot;
+GRANT SELECT ON TABLE botpulse.subscriptions TO botpulse_maintenance;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE botpulse.subscriptions TO botpulse_projector;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE botpulse.table_sizes TO botpulse_admin;
 GRANT SELECT ON TABLE botpulse.table_sizes TO botpulse_analyst;
 GRANT SELECT ON TABLE botpulse.table_sizes TO botpulse_auditor;
@@ -2831,6 +2980,11 @@ GRANT SELECT ON TABLE botpulse.tier_history TO botpulse_analyst;
 GRANT SELECT ON TABLE botpulse.tier_history TO botpulse_bot;
 GRANT SELECT ON TABLE botpulse.tier_history TO botpulse_maintenance;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE botpulse.tier_history TO botpulse_projector;
+
+GRANT SELECT ON TABLE botpulse.user_benefits TO botpulse_admin;
+GRANT SELECT ON TABLE botpulse.user_benefits TO botpulse_analyst;
+GRANT SELECT ON TABLE botpulse.user_benefits TO botpulse_bot;
+GRANT SELECT ON TABLE botpulse.user_benefits TO botpulse_maintenance;
 
 GRANT SELECT ON TABLE botpulse.user_dashboard TO botpulse_admin;
 GRANT SELECT ON TABLE botpulse.user_dashboard TO botpulse_analyst;
@@ -2913,6 +3067,8 @@ INSERT INTO botpulse.schema_migrations (version, name, checksum) VALUES (14, 'cl
 INSERT INTO botpulse.schema_migrations (version, name, checksum) VALUES (15, 'verifications', 'fe996cd7074d5f73e5c31c767fe9c3c4d70ec4cba2d2859f9a0bcfd06f711fbd');
 INSERT INTO botpulse.schema_migrations (version, name, checksum) VALUES (16, 'audit', 'd450ded29f707f9a92bdd557305f682b72bade8a9d5c86b3878f8de727686f62');
 INSERT INTO botpulse.schema_migrations (version, name, checksum) VALUES (17, 'health', '1f49283738f23a2dc134e7f692e17299902a6054e87b707656c4fc3a5c664663');
+INSERT INTO botpulse.schema_migrations (version, name, checksum) VALUES (18, 'subscriptions', '4930abb10b657779cbd6581cc53e623732287817a97cfaf2085a0adee55db706');
+INSERT INTO botpulse.schema_migrations (version, name, checksum) VALUES (19, 'insights', 'fd6b390584424f2d89eb785c0e56b58c76a9453cd90afe1e42a71c445ae1dc9b');
 
 INSERT INTO botpulse.tier_benefits (tier, benefit, value) VALUES ('premium', 'bonus_credits_percent', 20);
 INSERT INTO botpulse.tier_benefits (tier, benefit, value) VALUES ('premium', 'discount_percent', 15);

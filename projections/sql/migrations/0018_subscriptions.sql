@@ -1,6 +1,6 @@
 -- Subscriptions.
 -- Scope: generation
--- Beside it: any code that runs on 0016_audit; it fills nothing here. Where events are applied already, a rebuild does.
+-- Beside it: any code that runs on 0017_health; it fills nothing here. Where events are applied already, a rebuild does.
 
 CREATE TABLE subscriptions (
     telegram_id     bigint      NOT NULL REFERENCES users,

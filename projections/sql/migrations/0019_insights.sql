@@ -1,6 +1,6 @@
 -- Views for the questions behind the tables: benefits, referrals, growth, and who is about to leave.
 -- Scope: generation
--- Beside it: any code that runs on 0017_subscriptions.
+-- Beside it: any code that runs on 0018_subscriptions.
 
 CREATE INDEX users_paying_activity ON users (last_active_day) WHERE purchase_count > 0;
 
