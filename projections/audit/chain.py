@@ -73,14 +73,17 @@ def link(records: Iterable[Record], heads: dict[Chain, Head]) -> list[Row]:
 def _row(record: Record, head: Head) -> Row:
     seq = head.seq + 1
     micros = _microseconds(record.occurred_at)
-    covered = [
+    before, after = _json(record.before), _json(record.after)
+    plain = _dumps([
         FORMAT, record.topic, record.partition, seq, record.offset, micros, record.kind, record.telegram_id,
-        record.source, record.event_id, record.outcome, record.before, record.after,
-    ]  # fmt: skip
+        record.source, record.event_id, record.outcome,
+    ])  # fmt: skip
+    # The array as json_build_array writes it; what is JSON already is not written a second time.
+    covered = f"{plain[:-1]}, {before or 'null'}, {after or 'null'}]"
     return Row(
         record.topic, record.partition, seq, FORMAT, record.offset, record.occurred_at, record.kind,
-        record.telegram_id, record.source, record.event_id, record.outcome, _json(record.before),
-        _json(record.after), sha256(head.hash + _dumps(covered).encode()).digest(),
+        record.telegram_id, record.source, record.event_id, record.outcome, before, after,
+        sha256(head.hash + covered.encode()).digest(),
     )  # fmt: skip
 
 
