@@ -69,6 +69,7 @@ bench-docs: $(READY) ## All benchmarks in full, half an hour on a quiet machine;
 
 check-ops: $(READY) ## What needs tools outside the lock file: compose, Dockerfile, Kubernetes, alerts, AsyncAPI; fetched once
 	@$(BIN)/python -m deploy.checks
+	@$(BIN)/pytest tests/ops
 
 audit: $(READY) ## Known vulnerabilities of what is locked
 	@$(BIN)/python -m deploy.checks.tools pip-audit --requirement requirements.lock --no-deps --disable-pip

@@ -41,6 +41,9 @@ PAYING_USERS: Final = Figure("botpulse_business_paying_users", "Users of whose c
 TURNED_INACTIVE: Final = Figure(
     "botpulse_business_paying_users_turned_inactive", "Paying users who turned inactive within the last week."
 )
+HEALTH: Final = Figure(
+    "botpulse_database_health", "check_database_health() by check: 0 is ok, 1 is warn, 2 is alert.", ("check",)
+)
 VERIFIED: Final = Figure(
     "botpulse_verify_finished_timestamp_seconds", "When `botpulse verify` last compared the whole log with the tables."
 )
@@ -61,6 +64,7 @@ FIGURES: Final = (
     DISPUTES,
     PAYING_USERS,
     TURNED_INACTIVE,
+    HEALTH,
     VERIFIED,
     DIFFERENCES,
     READ_AT,
@@ -117,10 +121,12 @@ async def _business(connection: asyncpg.Connection) -> list[Sample]:
 
 
 async def _database(connection: asyncpg.Connection) -> list[Sample]:
+    samples = _labelled(HEALTH, await connection.fetch(query("exporter", "health")))
     verified = await connection.fetchrow(query("verifications", "latest"))
-    if verified is None:
-        return []
-    return [(VERIFIED, (), verified["finished_at"].timestamp()), (DIFFERENCES, (), verified["differences"])]
+    if verified is not None:
+        samples.append((VERIFIED, (), verified["finished_at"].timestamp()))
+        samples.append((DIFFERENCES, (), verified["differences"]))
+    return samples
 
 
 def _labelled(figure: Figure, rows: Iterable[Any]) -> list[Sample]:

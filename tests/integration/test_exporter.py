@@ -90,6 +90,7 @@ async def test_the_figures(database_url: str, tmp_path: Path) -> None:
         assert {name: found.get(name) for name in EXPECTED} == pytest.approx(EXPECTED)
         families = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
         assert {figure.name for figure in FIGURES} == {name for name in families if not name.startswith("process_")}
+        assert any(name.startswith("botpulse_database_health{") for name in found)
         assert exporter.terminate() == 0, exporter.output
 
 

@@ -43,3 +43,8 @@ SELECT
 FROM users AS u
 CROSS JOIN activity_thresholds AS t
 WHERE u.purchase_count > 0 AND t.status = 'active';
+
+-- name: health
+-- Each check of the database as a number.
+SELECT "check", CASE status WHEN 'ok' THEN 0 WHEN 'warn' THEN 1 ELSE 2 END AS level
+FROM check_database_health();
