@@ -29,17 +29,17 @@ from tests.unit.streams.records import event
 
 STRICTER = """
 
-_as_it_should_be = Decoder.decode
+_as_it_should_be = Decoder.decode_at
 
 
-def _too_strict(self, record):
-    event = _as_it_should_be(self, record)
+def _too_strict(self, record, *place):
+    event = _as_it_should_be(self, record, *place)
     if getattr(event.data, "kind", None) == "sticker" or getattr(event.data, "method", None) == "bank":
         raise InvalidEvent(Reason.DATA, "refused by a rule that is too strict")
     return event
 
 
-Decoder.decode = _too_strict
+Decoder.decode_at = _too_strict
 """
 
 
