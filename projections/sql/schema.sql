@@ -2341,13 +2341,15 @@ CREATE INDEX direct_edits_edited_at ON botpulse.direct_edits USING btree (edited
 
 CREATE INDEX idx_users_activity ON botpulse.users USING btree (last_active_day, telegram_id);
 
-CREATE INDEX idx_users_referred_by ON botpulse.users USING btree (referred_by) WHERE (referred_by IS NOT NULL);
+CREATE INDEX idx_users_referred_by ON botpulse.users USING btree (referred_by) INCLUDE (telegram_id, total_spent_cents) WHERE (referred_by IS NOT NULL);
 
 CREATE INDEX idx_users_spending ON botpulse.users USING btree (round(((total_spent_cents)::numeric / 100.0), 2));
 
 CREATE INDEX payment_analytics_charge ON botpulse.payment_analytics USING btree (charge_id, provider) WHERE (charge_id IS NOT NULL);
 
 CREATE INDEX payment_analytics_occurred_at ON botpulse.payment_analytics USING btree (occurred_at);
+
+CREATE INDEX payment_analytics_outcome_by_method ON botpulse.payment_analytics USING btree (payment_method_type, payment_status);
 
 CREATE INDEX payment_disputes_charge ON botpulse.payment_disputes USING btree (telegram_id, provider, charge_id);
 
@@ -3069,6 +3071,7 @@ INSERT INTO botpulse.schema_migrations (version, name, checksum) VALUES (16, 'au
 INSERT INTO botpulse.schema_migrations (version, name, checksum) VALUES (17, 'health', '1f49283738f23a2dc134e7f692e17299902a6054e87b707656c4fc3a5c664663');
 INSERT INTO botpulse.schema_migrations (version, name, checksum) VALUES (18, 'subscriptions', '4930abb10b657779cbd6581cc53e623732287817a97cfaf2085a0adee55db706');
 INSERT INTO botpulse.schema_migrations (version, name, checksum) VALUES (19, 'insights', 'fd6b390584424f2d89eb785c0e56b58c76a9453cd90afe1e42a71c445ae1dc9b');
+INSERT INTO botpulse.schema_migrations (version, name, checksum) VALUES (20, 'covering_indexes', '428e92cf47effc6cde29cb5b99028d2a8df9a9db1cc06c72a6318d54984825a0');
 
 INSERT INTO botpulse.tier_benefits (tier, benefit, value) VALUES ('premium', 'bonus_credits_percent', 20);
 INSERT INTO botpulse.tier_benefits (tier, benefit, value) VALUES ('premium', 'discount_percent', 15);
