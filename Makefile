@@ -59,6 +59,7 @@ bench: $(READY) ## A short round of all benchmarks, a few minutes; BENCH="--repe
 	@$(BIN)/botpulse bench projections --events 100000 --users 20000 --row-events 10000 $(BENCH)
 	@$(BIN)/botpulse bench rebuild --events 100000 --users 20000 $(BENCH)
 	@$(BIN)/botpulse bench latency --seconds 20
+	@$(BIN)/botpulse bench queries --users 20000 --events 200000
 
 bench-docs: $(READY) ## All benchmarks in full, half an hour on a quiet machine; the tables go into docs/benchmarks.md
 	@$(BIN)/botpulse bench streams --repeat 3 --into docs/benchmarks.md
@@ -66,6 +67,7 @@ bench-docs: $(READY) ## All benchmarks in full, half an hour on a quiet machine;
 	@$(BIN)/botpulse bench projections --repeat 3 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench rebuild --repeat 3 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench latency --into docs/benchmarks.md
+	@$(BIN)/botpulse bench queries --into docs/benchmarks.md
 
 check-ops: $(READY) ## What needs tools outside the lock file: compose, Dockerfile, Kubernetes, alerts, AsyncAPI; fetched once
 	@$(BIN)/python -m deploy.checks

@@ -12,6 +12,7 @@ from deploy.bench import cases as planning
 from deploy.bench import latency as latency_bench
 from deploy.bench import projections as projections_bench
 from deploy.bench import projections_report, streams_report
+from deploy.bench import queries as queries_bench
 from deploy.bench import rebuild as rebuild_bench
 from deploy.bench import recovery as recovery_bench
 from deploy.bench import streams as streams_bench
@@ -190,3 +191,22 @@ def rebuild(
     content = rebuild_bench.content(results, swaps)
     table = rebuild_bench.table(results, swaps)
     _tell("rebuild", [table], content, on, as_json=as_json, markdown=markdown, into=into)
+
+
+@bench_app.command()
+def queries(
+    users: Annotated[int, typer.Option(min=100, max=100_000_000, help="Users in the tables.")] = 1_000_000,
+    events: Annotated[int, typer.Option(min=100, max=1_000_000_000, help="Events behind them.")] = 10_000_000,
+    repeat: Annotated[int, typer.Option(min=1, max=10_000, help="Ask each question so often.")] = 100,
+    naive_repeat: Annotated[int, typer.Option(min=1, max=1_000, help="And so often to the naive schema.")] = 3,
+    into: Into = None,
+    markdown: Markdown = False,
+    as_json: Json = False,
+) -> None:
+    """Milliseconds of each of the dashboards' questions, beside the same put to a table of events and one of users."""
+    on = machine()
+    with bench(_home("queries", into)) as running:
+        results = queries_bench.measure(running, users=users, events=events, repeat=repeat, naive_repeat=naive_repeat)
+    content = {"users": users, "events": events, "questions": queries_bench.content(results)}
+    table = queries_bench.table(results, users=users, events=events)
+    _tell("queries", [table], content, on, as_json=as_json, markdown=markdown, into=into)

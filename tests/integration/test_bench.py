@@ -43,6 +43,18 @@ async def test_the_projections_are_measured_on_all_events(settings: dict[str, st
     assert 0 < kinds["each"]["events"] <= kinds["projections"]["events"]
 
 
+async def test_every_question_of_the_guide_is_asked_and_answered_alike(settings: dict[str, str]) -> None:
+    arguments = ("--users", "1000", "--events", "20000", "--repeat", "2", "--naive-repeat", "1", "--json")
+    ran = await botpulse(settings, "bench", "queries", *arguments)
+    assert ran.status == 0, ran.err
+    questions = {question["name"]: question for question in ran.json["questions"]}
+    assert len(questions) == 18
+    assert {name: question["rows"] for name, question in questions.items() if question["rows"] == 0} == {}
+    assert questions["top_users"]["rows"] == 20
+    for question in questions.values():
+        assert (len(question["milliseconds"]), len(question["naive_milliseconds"])) == (2, 1)
+
+
 async def test_what_a_user_does_wrong_is_one_line(tmp_path: Path) -> None:
     for arguments, names in (
         (("streams", "--state", "half"), "--state"),

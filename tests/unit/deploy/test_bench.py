@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -9,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from deploy.bench import history, logs, projections_report, streams_report
+from deploy.bench import history, logs, projections_report, queries, streams_report
 from deploy.bench.cases import Case, plan
 from deploy.bench.counter import Counter
 from deploy.bench.events import message, payment
@@ -211,3 +212,32 @@ def test_a_past_can_be_as_short_as_one_user(tmp_path: Path) -> None:
     log = logs.invent(tmp_path / "log", users=200, events=2_000, seed=3, end=END)
     past = history.fold(log, "bot.events", PARTITIONS)
     assert len(list(islice(history.many(past, 1, PARTITIONS), 5))) == 1
+
+
+def test_the_questions_are_the_guide_word_for_word_and_each_has_a_naive_one() -> None:
+    text = Path(__file__).parents[2].joinpath("guide/queries.sql").read_text()
+    whole = {part.strip() for part in re.sub(r"(?m)^--.*$", "", text).split(";")} - {""}
+    asked = {question.text for question in queries.statements("guide").values()}
+    assert asked < whole
+    assert all(re.match(r"SELECT (\* FROM )?(update|cleanup|check)_\w+\(", left) for left in whole - asked)
+    assert list(queries.statements("naive")) == list(queries.statements("guide"))
+
+
+def test_an_answer_that_differs_from_the_naive_one_is_no_measurement() -> None:
+    day = [{"date": 1, "revenue": 5, "more": "x"}, {"date": 2, "revenue": 7, "more": "y"}]
+    queries.compare("revenue_by_day", day, [{"date": 2, "revenue": 7}, {"date": 1, "revenue": 5}])
+    for other in ([{"date": 2, "revenue": 7}], [{"date": 2, "revenue": 7}, {"date": 1, "revenue": 6}], []):
+        with pytest.raises(AssertionError, match="revenue_by_day"):
+            queries.compare("revenue_by_day", day, other)
+
+
+def test_the_table_of_the_questions_says_what_misses_its_target() -> None:
+    def misses(name: str, milliseconds: list[float], naive: list[float]) -> str:
+        result = queries.Result(name, "a question", 1, milliseconds, naive)
+        return queries.table([result], users=1, events=1).rows[0][-1]
+
+    assert misses("sessions", [40.0, 49.0, 49.9, 70.0], [5_000.0]) == ""
+    assert misses("sessions", [60.0], [5_000.0]) == "50 ms"
+    assert misses("top_users", [6.0], [900.0]) == "5 ms"
+    assert misses("sessions", [45.0], [2_000.0]) == "50 times"
+    assert misses("sessions", [45.0], [900.0]) == ""
