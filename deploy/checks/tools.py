@@ -53,11 +53,15 @@ def prometheus() -> tuple[Path, Path]:
     if not (programs / "promtool").exists():
         if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
             raise ConfigurationError("prometheus and promtool are not on this machine: install Prometheus")
+        if os.geteuid() == 0:
+            # A new machine knows no packages yet; somebody else's lists are theirs to update.
+            _run(["apt-get", "update", "--quiet"], "the list of Debian's packages")
         with tempfile.TemporaryDirectory() as folder:
             _run(
                 ["apt-get", "download", "--quiet", "prometheus"], "Debian's package of Prometheus", folder=Path(folder)
             )
             package = next(Path(folder).glob("prometheus_*.deb"))
+            unpacked.mkdir(parents=True, exist_ok=True)
             _run(["dpkg-deb", "--extract", str(package), str(unpacked)], "Debian's package of Prometheus")
     return programs / "prometheus", programs / "promtool"
 
