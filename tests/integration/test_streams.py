@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from deploy.local import StackInfo
+from deploy.local import LocalStack, StackInfo
 from schemas.codec import CONTENT_TYPE_HEADER
 from schemas.dead_letters import KEPT_BYTES
 from schemas.partitioner import partition_of
@@ -231,17 +231,19 @@ async def test_a_refused_write_ends_the_worker_with_nothing_acknowledged(bench: 
     assert len({(log.header(r, "dl-partition"), log.header(r, "dl-offset")) for r in letters}) == USERS
 
 
-async def test_a_broker_that_pauses_is_waited_for(bench: Bench, stack: StackInfo) -> None:
+async def test_a_broker_that_pauses_is_waited_for(bench: Bench, local_stack: LocalStack) -> None:
     """Longer than the worker's session, twice: with writes under way, and while nothing happens."""
     await bench.publish(2000)
+    now = local_stack.find()
+    assert now is not None
     with bench.worker() as worker:
         await eventually(lambda: "at work" in worker.output, "the worker is at work")
         for _ in range(2):
-            os.kill(stack.kafka_pid, signal.SIGSTOP)
+            os.kill(now.kafka_pid, signal.SIGSTOP)
             try:
                 await asyncio.sleep(PAUSE_SECONDS)
             finally:
-                os.kill(stack.kafka_pid, signal.SIGCONT)
+                os.kill(now.kafka_pid, signal.SIGCONT)
             await bench.publish(2000)
             await eventually(bench.folded, "it goes on")
         assert worker.terminate() == 0
