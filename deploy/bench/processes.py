@@ -48,8 +48,10 @@ class Worker:
             raise WorkerDiedError(self.name, status, self.log)
 
     def cpu_seconds(self) -> float:
-        """Processor time so far, user and kernel."""
+        """Processor time so far, user and kernel: to the nanosecond on Linux, elsewhere as the system counts."""
         self.check()
+        if sys.platform == "linux":
+            return time.clock_gettime(_cpu_clock(self._popen.pid))
         times = self._process.cpu_times()
         return float(times.user + times.system)
 
@@ -82,6 +84,14 @@ class Worker:
                 self._popen.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self.kill()
+
+
+def _cpu_clock(pid: int) -> int:
+    """The id of a process's processor-time clock, as clock_getcpuclockid(3) makes it.
+
+    /proc counts in ticks of 10 ms, too coarse for a measurement over a few thousand events.
+    """
+    return (~pid << 3) | 2
 
 
 @contextmanager
