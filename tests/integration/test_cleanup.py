@@ -110,13 +110,15 @@ async def test_by_default_only_very_old_rows_go(connection: asyncpg.Connection) 
 
 
 async def test_a_call_removes_so_many_rows_at_most(connection: asyncpg.Connection) -> None:
-    await apply(connection, arrivals(visits(1, range(-40, 3))))
+    await apply(connection, arrivals([*visits(1, range(-40, 3)), *visits(2, [-0.4])]))
     await keep_from_horizon(connection, rows=25)
     assert (await cleanup(connection))["user_sessions"] == (25, HORIZON, False)
     # What is left behind the horizon counts as removed: a late action joins none of it.
-    await apply(connection, arrivals([message(1, HORIZON - timedelta(hours=1, minutes=20))], 100))
-    assert (await cleanup(connection))["user_sessions"] == (15, HORIZON, True)
-    assert await connection.fetchval("SELECT count(*) FROM user_sessions") == 3
+    joining = HORIZON + timedelta(minutes=5)
+    await apply(connection, arrivals([message(1, HORIZON - timedelta(hours=1, minutes=20)), message(2, joining)], 100))
+    assert (await cleanup(connection))["user_sessions"] == (16, HORIZON, True)
+    assert await connection.fetchval("SELECT count(*) FROM user_sessions") == 4
+    assert await connection.fetchval("SELECT session_start FROM user_sessions WHERE telegram_id = 2") == joining
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

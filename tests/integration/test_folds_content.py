@@ -62,6 +62,11 @@ async def test_an_absent_field_stays_a_null_clears_and_an_old_word_changes_nothi
     assert await item(described("content.changed", at(0), title="old", price_cents=1)) == ("a", 499, 5)
     assert await item(described("content.changed", at(2), price_cents=2, title="b")) == ("b", 2, 5)
     assert await item(described("content.changed", at(2), title=None, price_cents=3)) == (None, 3, 5)
+    # On equal times the later in the log wins, within a batch too.
+    first = described("content.changed", at(3), title="c", price_cents=4, price_credits=6)
+    second = described("content.changed", at(3), title="d", price_cents=5, price_credits=7)
+    assert await item(first, second) == ("d", 5, 7)
+    assert await item(first, second, first) == ("c", 4, 6)
 
 
 async def test_writers_of_several_partitions_add_to_the_same_items(database_url: str) -> None:
