@@ -24,8 +24,9 @@ from projections.health import Health
 from projections.metrics import Metrics
 from projections.preflight import count_partitions, open_database
 from projections.runner import Runner
-from projections.settings import Settings, claim_instance_id
+from projections.settings import Settings
 from schemas.errors import BotpulseError, ServiceStopped
+from schemas.instances import claim_instance_id
 from schemas.probes import ProbeServer
 
 STOP_SECONDS: Final = 6.0

@@ -11,12 +11,13 @@ import asyncpg
 import structlog
 
 from projections import applied as applied_events
-from projections import checkpoints, crash_points, sql
+from projections import checkpoints, sql
 from projections.applied import Hour
 from projections.batch import Applied, Apply, Arrival
 from projections.database import describe_refusal, is_refusal
 from projections.intake import Batch
 from projections.metrics import Metrics
+from schemas import crash_points
 from schemas.errors import ServiceStopped
 from schemas.reasons import Reason
 from schemas.records import LogRecord

@@ -15,12 +15,13 @@ from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from schemas.errors import BotpulseError, ServiceStopped
+from schemas.instances import claim_instance_id
 from schemas.probes import ProbeServer
 
 from .health import Health
 from .metrics import Metrics
 from .preflight import check_topics
-from .settings import Settings, claim_instance_id
+from .settings import Settings
 from .worker import Worker
 
 STOP_SECONDS = 9.0

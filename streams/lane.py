@@ -14,12 +14,12 @@ from functools import partial
 
 from faust.types import Message
 
+from schemas import crash_points
 from schemas.codec import Decoder
 from schemas.errors import ConfigurationError
 from schemas.records import Place
 from schemas.topics import Topics
 
-from . import crash_points
 from .batch import Outcome, fold_batch
 from .belonging import REPAIR, Note
 from .liveness import Liveness

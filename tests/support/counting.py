@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import asyncpg
 
-from projections import crash_points
 from projections.batch import Applied, Arrival, DeadLetter
+from schemas import crash_points
 from schemas.events import CreditsGranted
 
 BAD_CREDITS = 666

@@ -1,10 +1,13 @@
-"""Named points at which a fault test kills or freezes this process.
+"""Named points at which a fault test kills or freezes a service's process.
 
     BOTPULSE_CRASH_POINT=<name>[:<nth time>]     as by kill -9
     BOTPULSE_FREEZE_POINT=<name>[:<nth time>]    as by kill -STOP, until somebody sends SIGCONT
 
-The names are the moments right after a step of a batch: `folded` (nothing sent yet), `sent` (letters, tier changes
-and ledger entries acknowledged), `changelog` (aggregates acknowledged), `stored` (local state updated), `acked`.
+Of streams the names are the moments right after a step of a batch: `folded` (nothing sent yet), `sent` (letters, tier
+changes and ledger entries acknowledged), `changelog` (aggregates acknowledged), `stored` (local state updated), and
+`acked`.
+Of projections they are moments of the writing of a batch: `before_begin`, `after_cas`, `after_rows`, `before_commit`,
+`after_commit`.
 """
 
 from __future__ import annotations
