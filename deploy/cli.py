@@ -10,6 +10,7 @@ import sys
 import typer
 
 from deploy.commands import (
+    acls,
     audit,
     backfill,
     bench,
@@ -24,6 +25,7 @@ from deploy.commands import (
     reconcile,
     run,
     schemas,
+    settings,
     simulate,
     stack,
     status,
@@ -47,7 +49,9 @@ status.register(app)
 migrate.register(app)
 maintenance.register(app)
 run.register(app)
+settings.register(app)
 topics.register(app)
+acls.register(app)
 simulate.register(app)
 publish.register(app)
 wait.register(app)

@@ -17,6 +17,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, for_code
 
 from schemas.errors import BotpulseError, ConfigurationError
+from schemas.kafka_connection import check_visible, client_options, why_refused
 from schemas.log_reading import accept_any_header_name
 from schemas.topics import DEFAULT_PARTITIONS, Topic, Topics
 
@@ -75,7 +76,7 @@ async def producer(bootstrap_servers: str, **options: Any) -> AsyncIterator[AIOK
 
 def _made(factory: Any, bootstrap_servers: str, **options: Any) -> Any:
     try:
-        return factory(bootstrap_servers=bootstrap_servers, **options)
+        return factory(**client_options(bootstrap_servers), **options)
     except ValueError:
         raise _unreadable(bootstrap_servers) from None
 
@@ -90,6 +91,8 @@ async def _started(client: Any, bootstrap_servers: str) -> None:
     try:
         await client.start()
     except (KafkaConnectionError, KafkaTimeoutError, OSError, TimeoutError):
+        if reason := await why_refused(client_options(bootstrap_servers)):
+            raise ConfigurationError(reason) from None
         raise unreachable(bootstrap_servers) from None
     except ValueError:
         raise _unreadable(bootstrap_servers) from None
@@ -98,6 +101,7 @@ async def _started(client: Any, bootstrap_servers: str) -> None:
 async def partition_counts(client: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, int]:
     """The partition count of every topic that exists, by name."""
     found = await client.describe_topics(list(names))
+    check_visible(found)
     return {topic["topic"]: len(topic["partitions"]) for topic in found if topic["error_code"] == 0}
 
 

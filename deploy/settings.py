@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy.local import LocalStack, StackInfo
 from deploy.local.home import default_home
 from schemas.errors import ConfigurationError
+from schemas.secret_files import with_secrets
 from schemas.topics import Topics
 
 
@@ -21,11 +23,16 @@ class Settings(BaseSettings):
     kafka: str | None = Field(default=None, validation_alias="KAFKA_BOOTSTRAP_SERVERS")
     """host:port of one or more brokers, separated by commas."""
     database: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
-    """Postgres: postgresql://user:password@host:port/database."""
+    """Postgres: postgresql://user:password@host:port/database. Also from the file of DATABASE_URL_FILE."""
     topic_prefix: str = Field(default="", validation_alias="BOTPULSE_TOPIC_PREFIX")
     """Put before every topic and group name."""
     home: Path = Field(default_factory=default_home, validation_alias="BOTPULSE_HOME")
     """The folder of the local stack."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_files(cls, given: Any) -> Any:
+        return with_secrets(given, "DATABASE_URL")
 
     @classmethod
     def from_environment(cls) -> Settings:

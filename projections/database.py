@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from typing import Final
 from urllib.parse import urlsplit
@@ -141,6 +142,11 @@ async def connect(
             raise ConfigurationError(
                 f"{setting}: the user of it may not act as {role}; let an administrator run: GRANT {role} TO that user"
             ) from None
+        except ssl.SSLError as error:
+            raise ConfigurationError(
+                f"{setting}: no TLS with Postgres at {where} ({_tls_problem(error)}); correct sslmode, sslrootcert, "
+                f"sslcert or sslkey in {setting} (or PGSSLMODE, PGSSLROOTCERT, PGSSLCERT, PGSSLKEY)"
+            ) from None
         except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
             if time.monotonic() >= deadline:
                 reason = str(error) or "no answer in time"
@@ -161,6 +167,12 @@ def _place(database_url: str) -> str:
     except ValueError:
         return "an unreadable address"
     return f"{parts.hostname or 'localhost'}:{port}{parts.path}"
+
+
+def _tls_problem(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not to be trusted: {error.verify_message}"
+    return error.reason or "handshake failed"
 
 
 def _one_line(text: str) -> str:

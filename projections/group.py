@@ -17,6 +17,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.structs import TopicPartition
 
 from projections.checkpoints import Place
+from schemas.kafka_connection import client_options
 
 REBALANCE_SECONDS: Final = 30.0
 """How long the group waits for a member that is finishing its batch."""
@@ -53,7 +54,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._hinted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap_servers,
+            **client_options(bootstrap_servers),
             group_id=group,
             group_instance_id=instance_id,
             session_timeout_ms=int(session_timeout_seconds * 1000),

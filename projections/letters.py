@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.dead_letters import letter
 from schemas.errors import ServiceStopped
+from schemas.kafka_connection import client_options
 from schemas.reasons import Reason
 from schemas.records import LogRecord
 
@@ -51,7 +52,7 @@ class Letters:
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap_servers,
+                **client_options(self._bootstrap_servers),
                 acks="all",
                 enable_idempotence=True,
                 max_request_size=MAX_REQUEST_BYTES,

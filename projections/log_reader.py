@@ -13,6 +13,7 @@ from aiokafka.structs import TopicPartition
 
 from projections.checkpoints import Place
 from schemas.errors import ConfigurationError, ServiceStopped
+from schemas.kafka_connection import client_options
 from schemas.log_reading import accept_any_header_name
 from schemas.records import LogRecord
 
@@ -29,7 +30,7 @@ class LogReader:
     def __init__(self, bootstrap_servers: str) -> None:
         accept_any_header_name()
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap_servers,
+            **client_options(bootstrap_servers),
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",

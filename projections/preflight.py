@@ -14,6 +14,7 @@ from projections.database import connect, is_away
 from projections.migrations import check_migrated
 from projections.settings import Settings
 from schemas.errors import ConfigurationError, ServiceStopped
+from schemas.kafka_connection import check_visible, client_options, why_refused
 
 PATIENCE_SECONDS: Final = 5.0
 """How long a start waits for a Postgres or a Kafka that is just starting too."""
@@ -63,6 +64,7 @@ async def count_partitions(settings: Settings) -> dict[str, int]:
     read = [topics.events.name, topics.tier_changes.name, topics.dead_letters.name]
     wanted = [*read, topics.audit_heads.name]
     described = await _describe(settings.bootstrap_servers, wanted)
+    check_visible(described.values())
     counts = {name: len(described[name]["partitions"]) if name in described else 0 for name in wanted}
     missing = [name for name in wanted if not counts[name]]
     if missing:
@@ -95,13 +97,15 @@ async def _admin(bootstrap_servers: str) -> AIOKafkaAdminClient:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=REQUEST_MS)
+            admin = AIOKafkaAdminClient(**client_options(bootstrap_servers), request_timeout_ms=REQUEST_MS)
         except (KafkaError, ValueError) as error:
             raise ConfigurationError(f"KAFKA_BOOTSTRAP_SERVERS: {bootstrap_servers!r} is no address: {error}") from None
         try:
             await admin.start()
         except (KafkaError, OSError) as error:
             await admin.close()
+            if reason := await why_refused(client_options(bootstrap_servers)):
+                raise ConfigurationError(reason) from None
             if time.monotonic() >= deadline:
                 raise ConfigurationError(
                     f"KAFKA_BOOTSTRAP_SERVERS: no Kafka broker answers at {bootstrap_servers} "

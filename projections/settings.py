@@ -1,13 +1,15 @@
-"""Settings of the projection service, read once from the environment."""
+"""Settings of the projection service, read once from the environment. How Kafka is reached by TLS and SASL is said in
+`schemas.kafka_connection`; a database URL may come from a file (DATABASE_URL_FILE, PROJECTIONS_DATABASE_URL_FILE)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import ConfigurationError
+from schemas.secret_files import with_secrets
 from schemas.topics import Topics
 
 
@@ -41,6 +43,11 @@ class Settings(BaseSettings):
     batch_records: int = Field(default=20_000, ge=1, le=100_000, validation_alias="PROJECTIONS_BATCH_RECORDS")
     """Most records in one transaction. A batch takes what has arrived, so this is reached only while catching up.
     The more events of one user it has, the less each costs: 20,000 against 10,000 an eighth of worker and database."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_files(cls, given: Any) -> Any:
+        return with_secrets(given, "PROJECTIONS_DATABASE_URL", "DATABASE_URL")
 
     @field_validator("own_database_url", "installer_database_url")
     @classmethod

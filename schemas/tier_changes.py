@@ -13,6 +13,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from .codec import decode_tier_change
 from .errors import ConfigurationError, InvalidEvent
 from .events import TierChanged
+from .kafka_connection import KafkaSecurity
 from .log_reading import accept_any_header_name
 from .topics import Topics
 
@@ -49,11 +50,15 @@ class TierChanges:
 
     @classmethod
     def from_environment(cls, *, group: str, **options: Any) -> Self:
-        """From KAFKA_BOOTSTRAP_SERVERS (else raises ConfigurationError) and BOTPULSE_TOPIC_PREFIX."""
+        """From KAFKA_BOOTSTRAP_SERVERS, BOTPULSE_TOPIC_PREFIX and the settings of `kafka_connection`.
+
+        Raises ConfigurationError when the first is missing or one of the others is wrong.
+        """
         servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
         if not servers:
             raise ConfigurationError("KAFKA_BOOTSTRAP_SERVERS is not set: host:port of one or more brokers")
         topic = Topics(os.environ.get("BOTPULSE_TOPIC_PREFIX", "")).tier_changes.name
+        options = {**KafkaSecurity.from_environment().options(), **options}
         return cls(servers, group=group, topic=topic, **options)
 
     async def __aenter__(self) -> Self:

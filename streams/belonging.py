@@ -19,6 +19,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from schemas.codec import Decoder
 from schemas.errors import ConfigurationError, InvalidEvent
+from schemas.kafka_connection import client_options
 from schemas.log_reading import accept_any_header_name
 
 REPAIR = (
@@ -62,7 +63,7 @@ def read_note(text: str | None) -> Note | None:
 
 async def committed(bootstrap_servers: str, group: str, source: TopicPartition, timeout_ms: int = 40_000) -> Committed:
     """What the group has committed of this partition, offset 0 where nothing."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=timeout_ms)
+    admin = AIOKafkaAdminClient(**client_options(bootstrap_servers), request_timeout_ms=timeout_ms)
     await admin.start()
     try:
         found = await admin.list_consumer_group_offsets(group, partitions=[source])
@@ -129,7 +130,7 @@ async def first_event_of_a_user(
 async def _reading(bootstrap_servers: str, place: TopicPartition, begin: int) -> AsyncIterator[Any]:
     accept_any_header_name()
     consumer = aiokafka.AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers, enable_auto_commit=False, isolation_level="read_committed"
+        **client_options(bootstrap_servers), enable_auto_commit=False, isolation_level="read_committed"
     )
     await consumer.start()
     try:

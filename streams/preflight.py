@@ -6,6 +6,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from schemas.errors import ConfigurationError
+from schemas.kafka_connection import check_visible, client_options, why_refused
 
 from .settings import Settings
 
@@ -19,17 +20,20 @@ async def check_topics(settings: Settings) -> int:
     events = topics.events.name
     alike = [topics.tier_changes.name, topics.user_aggregates.name, topics.user_ledger.name]
     names = [events, *alike, topics.dead_letters.name, topics.tier_rules.name]
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, request_timeout_ms=10_000)
+    admin = AIOKafkaAdminClient(**client_options(settings.bootstrap_servers), request_timeout_ms=10_000)
     try:
         await admin.start()
         described = {topic["topic"]: topic for topic in await admin.describe_topics(names)}
     except (KafkaError, OSError) as error:
+        if reason := await why_refused(client_options(settings.bootstrap_servers)):
+            raise ConfigurationError(reason) from None
         raise ConfigurationError(
             f"KAFKA_BOOTSTRAP_SERVERS: no Kafka broker answers at {settings.bootstrap_servers} "
             f"({type(error).__name__}); start it (for the local stack: botpulse up) or correct the setting"
         ) from None
     finally:
         await admin.close()
+    check_visible(described.values())
     counts = {name: len(described[name]["partitions"]) if name in described else 0 for name in names}
     missing = [name for name in names if not counts[name]]
     if missing:

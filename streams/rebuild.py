@@ -25,6 +25,7 @@ from aiokafka.errors import CommitFailedError, GroupCoordinatorNotAvailableError
 
 from schemas.codec import Decoder
 from schemas.errors import ConfigurationError
+from schemas.kafka_connection import client_options
 from schemas.log_reading import accept_any_header_name
 from schemas.records import Place
 from schemas.topics import Topics
@@ -99,7 +100,7 @@ class Rebuild:
     async def check_alone(self) -> None:
         """Wait until the broker has forgotten the workers that ended. Raises ConfigurationError when one stays."""
         group = self._topics.streams_group
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
+        admin = AIOKafkaAdminClient(**client_options(self._servers))
         await admin.start()
         try:
             async with asyncio.timeout(self._session_seconds + 5):
@@ -142,7 +143,7 @@ class Rebuild:
         """Make the live state the rebuilt one, all acknowledged. Raises ConfigurationError when a worker began."""
         topics, partition = self._topics, rebuilt.partition
         producer = aiokafka.AIOKafkaProducer(
-            bootstrap_servers=self._servers, acks="all", enable_idempotence=True, linger_ms=5
+            **client_options(self._servers), acks="all", enable_idempotence=True, linger_ms=5
         )
         await producer.start()
         try:
@@ -221,7 +222,7 @@ def _changelogs(topics: Topics) -> tuple[Any, Any]:
 @asynccontextmanager
 async def _consumer(bootstrap_servers: str, **options: Any) -> AsyncIterator[Any]:
     accept_any_header_name()
-    consumer = aiokafka.AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False, **options)
+    consumer = aiokafka.AIOKafkaConsumer(**client_options(bootstrap_servers), enable_auto_commit=False, **options)
     await consumer.start()
     try:
         yield consumer

@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 
 from schemas.codec import Decoder
 from schemas.errors import ConfigurationError
+from schemas.kafka_connection import client_options
 from schemas.log_reading import accept_any_header_name, bare_records
 from schemas.topics import Topics
 
@@ -54,7 +55,7 @@ class Restorer:
         done = await belonging.committed(self._bootstrap_servers, self._group, self._source, PATIENCE_MS)
         accept_any_header_name()
         consumer = aiokafka.AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap_servers,
+            **client_options(self._bootstrap_servers),
             enable_auto_commit=False,
             key_deserializer=bare_records,
             max_partition_fetch_bytes=MAX_FETCH_BYTES,

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import aiokafka
 from aiokafka import TopicPartition
 
+from schemas.kafka_connection import client_options
 from schemas.tiers import CURRENT_RULES
 from schemas.topics import Topics
 
@@ -58,7 +59,7 @@ class RulesWatcher:
     async def start(self) -> None:
         """Read what was requested so far."""
         self._consumer = consumer = aiokafka.AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap_servers, enable_auto_commit=False
+            **client_options(self._bootstrap_servers), enable_auto_commit=False
         )
         await consumer.start()
         consumer.assign([self._place])

@@ -19,6 +19,7 @@ from deploy.backfill.sources import Files, Source, database
 from deploy.console import Json, bar, print_json, say
 from deploy.settings import Settings
 from schemas.errors import ConfigurationError
+from schemas.secret_files import secret
 
 _SHOWN = 20
 
@@ -45,6 +46,8 @@ def backfill(
     was. Exit status 1 when rows are refused: they are named, and all others are published.
     """
     read = read_mapping(mapping)
+    if from_database is None and from_csv is None and from_ndjson is None:
+        from_database = secret("BACKFILL_DATABASE_URL")
     tallies, published = asyncio.run(
         _run(read, from_database, from_csv, from_ndjson, state or mapping.with_suffix(".progress.json"), yes)
     )

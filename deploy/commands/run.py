@@ -45,8 +45,11 @@ def run(service: Annotated[Service, typer.Argument(help="Which service.")]) -> N
     if service is not Service.EXPORTER:
         environment["KAFKA_BOOTSTRAP_SERVERS"] = settings.bootstrap_servers()
     names = _DATABASE.get(service, ())
-    if names and not environment.get(names[0]):
-        environment[names[-1]] = settings.database_url()
+    if names and not any(environment.get(names[0] + ending) for ending in ("", "_FILE")):
+        if path := environment.get("DATABASE_URL_FILE"):
+            environment[f"{names[-1]}_FILE"] = path
+        else:
+            environment[names[-1]] = settings.database_url()
     # The service takes this process's place: signals and exit status are its own.
     sys.stdout.flush()
     os.execve(sys.executable, [sys.executable, "-m", _MODULES.get(service, service.value)], environment)  # noqa: S606

@@ -1,11 +1,14 @@
-"""Settings of the exporter, read once from the environment."""
+"""Settings of the exporter, read once from the environment; the URL may be in a file (EXPORTER_DATABASE_URL_FILE)."""
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import ConfigurationError
+from schemas.secret_files import with_secrets
 
 
 class Settings(BaseSettings):
@@ -21,6 +24,11 @@ class Settings(BaseSettings):
     """And the port."""
     interval_seconds: float = Field(default=30.0, ge=1.0, le=3600.0, validation_alias="EXPORTER_INTERVAL_SECONDS")
     """How often Postgres is asked."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_files(cls, given: Any) -> Any:
+        return with_secrets(given, "EXPORTER_DATABASE_URL")
 
     @field_validator("database")
     @classmethod

@@ -61,8 +61,7 @@ class Broker:
         if done.exists():
             return
         shutil.rmtree(self.folder / "logs", ignore_errors=True)  # half-formatted by a start that was cut off
-        command = [*self._java(), self.marker, "kafka.tools.StorageTool", "format"]
-        command += ["-t", new_cluster_id(), "-c", str(properties)]
+        command = self._format_command(properties)
         with opened_log(self.log, command[0]) as output:
             try:
                 subprocess.run(
@@ -73,6 +72,10 @@ class Broker:
             except (OSError, subprocess.SubprocessError) as error:
                 raise StartError("Kafka", f"its storage can't be formatted ({_short(error)})", self.log) from error
         done.touch()
+
+    def _format_command(self, properties: Path) -> list[str]:
+        tool = [*self._java(), self.marker, "kafka.tools.StorageTool", "format"]
+        return [*tool, "-t", new_cluster_id(), "-c", str(properties)]
 
     def _java(self) -> list[str]:
         # One short-lived node on few cores: the serial collector and the quick compiler start fastest.

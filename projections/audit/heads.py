@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 
 from projections.audit.chain import Chain, Head
 from projections.sql import query
+from schemas.kafka_connection import client_options
 
 PUBLISH_SECONDS: Final = 60.0
 ROWS_UNPUBLISHED: Final = 10_000
@@ -100,7 +101,7 @@ class Heads:
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
-            producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap_servers, acks="all", enable_idempotence=True)
+            producer = AIOKafkaProducer(**client_options(self._bootstrap_servers), acks="all", enable_idempotence=True)
             try:
                 await producer.start()
             except BaseException:

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from projections.sources.source import Bounds
 from schemas.errors import ConfigurationError, ServiceStopped
+from schemas.kafka_connection import client_options, why_refused
 from schemas.log_reading import accept_any_header_name
 from schemas.records import LogRecord
 
@@ -32,9 +33,9 @@ class BrokerAddress:
         """Connect: no group, no committed offsets, no reset. Raises ConfigurationError when no broker answers."""
         accept_any_header_name()
         try:
-            admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers, request_timeout_ms=_REQUEST_MS)
+            admin = AIOKafkaAdminClient(**client_options(self.bootstrap_servers), request_timeout_ms=_REQUEST_MS)
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self.bootstrap_servers,
+                **client_options(self.bootstrap_servers),
                 enable_auto_commit=False,
                 auto_offset_reset="none",
                 isolation_level="read_committed",
@@ -47,6 +48,8 @@ class BrokerAddress:
                 await admin.start()
                 await consumer.start()
             except (KafkaError, OSError, ValueError):
+                if reason := await why_refused(client_options(self.bootstrap_servers)):
+                    raise ConfigurationError(reason) from None
                 raise self._unreachable() from None
             yield BrokerSource(admin, consumer)
         finally:

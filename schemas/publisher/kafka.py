@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
 
 from ..errors import ConfigurationError
+from ..kafka_connection import why_refused
 from ..records import CONTENT_TYPE_HEADER
 
 BATCH_BYTES: Final = 512 * 1024
@@ -60,6 +61,11 @@ class KafkaLog:
                 await producer.start()
                 started = True
                 await producer.partitions_for(self._topic)
+        except KafkaConnectionError:
+            self._leave(producer)
+            if reason := await why_refused(self._options):
+                raise KafkaConnectionError(reason) from None
+            raise
         except TimeoutError:
             self._leave(producer)
             if not started:

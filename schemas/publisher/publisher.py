@@ -16,6 +16,7 @@ from typing import Any, Final, Self, TypeVar
 from ..codec import encode, key_of
 from ..envelope import Envelope
 from ..errors import ConfigurationError, NotPublished, QueueFull
+from ..kafka_connection import KafkaSecurity
 from ..topics import Topics
 from .delivery import Delivery, Given, refuse
 from .kafka import KafkaLog
@@ -73,16 +74,18 @@ class Publisher:
 
     @classmethod
     def from_environment(cls, *, source: str, **options: Any) -> Self:
-        """A publisher from KAFKA_BOOTSTRAP_SERVERS, BOTPULSE_TOPIC_PREFIX and BOTPULSE_SPOOL.
+        """A publisher from KAFKA_BOOTSTRAP_SERVERS, BOTPULSE_TOPIC_PREFIX, BOTPULSE_SPOOL, and for TLS and SASL the
+        settings of `kafka_connection`.
 
         The spool's default is `botpulse-spool.db` in the working folder. Raises ConfigurationError when
-        KAFKA_BOOTSTRAP_SERVERS is missing.
+        KAFKA_BOOTSTRAP_SERVERS is missing or one of the others is wrong.
         """
         servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
         if not servers:
             raise ConfigurationError("KAFKA_BOOTSTRAP_SERVERS is not set: host:port of one or more brokers")
         topic = Topics(os.environ.get("BOTPULSE_TOPIC_PREFIX", "")).events.name
         spool = os.environ.get("BOTPULSE_SPOOL") or "botpulse-spool.db"
+        options = {**KafkaSecurity.from_environment().options(), **options}
         return cls(servers, source=source, topic=topic, spool=spool, **options)
 
     async def __aenter__(self) -> Self:

@@ -23,6 +23,7 @@ from faust.types import TP, ConsumerMessage, Message
 from mode import Service
 
 from schemas.errors import ServiceStopped
+from schemas.kafka_connection import client_options
 from schemas.log_reading import accept_any_header_name, bare_records
 
 from .positions import Positions
@@ -140,7 +141,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             client_id=conf.broker_client_id,
             group_id=conf.id,
             group_instance_id=conf.consumer_group_instance_id,
-            bootstrap_servers=driver.server_list(transport.url, transport.default_port),
+            **client_options(driver.server_list(transport.url, transport.default_port)),
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
             enable_auto_commit=False,
             key_deserializer=bare_records,
@@ -157,7 +158,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             isolation_level="read_committed",
             metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
             connections_max_idle_ms=conf.consumer_connections_max_idle_ms,
-            **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
         )
 
 

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 
 from schemas.errors import ServiceStopped
+from schemas.kafka_connection import KafkaSecurity
 
 ACKNOWLEDGEMENT_SECONDS = 120.0
 """An idempotent aiokafka producer never gives a batch up by itself: past this the process ends and starts anew."""
@@ -28,6 +29,9 @@ class OutgoingRecord(NamedTuple):
 
 class BatchProducer(driver.Producer):
     """Faust's aiokafka producer, idempotent, with whole batches written at once."""
+
+    def _settings_auth(self) -> Mapping[str, Any]:
+        return KafkaSecurity.from_environment().options()
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {

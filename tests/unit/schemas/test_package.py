@@ -20,6 +20,7 @@ STANDARD = sys.stdlib_module_names | {"pydantic", "pydantic_core"}
 PYDANTIC = ("pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection")
 """What `pip install pydantic` brings."""
 OTHERS: dict[str, set[str]] = {
+    "kafka_connection.py": {"aiokafka"},
     "log_reading.py": {"aiokafka"},
     "probes.py": {"aiohttp", "prometheus_client"},
     "publisher": {"aiokafka"},
