@@ -14,11 +14,11 @@ from typing import Final, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from .envelope import Envelope
+from .envelope import Envelope, check_limits
 from .errors import InvalidEvent
 from .events import BotEvent, Event, TierChanged
 from .headers import check_headers
-from .limits import CHECKS, CURRENT_LIMITS, Limits, check_limits, limits_at
+from .limits import CURRENT_LIMITS, Limits, limits_at
 from .partitioner import partition_of
 from .reasons import Reason
 from .records import CONTENT_TYPE_HEADER, BareRecord, LogRecord
@@ -111,7 +111,7 @@ class _RecordDecoder(Generic[E]):
         if event.time > latest:
             raise InvalidEvent(Reason.TIME, "time is more than 24 h after the broker's timestamp")
         event_class = event.__class__
-        check = CHECKS.get(event_class)
+        check = event_class.limit_check
         if check is not None:
             check(event, limits)
         # What was sent is judged as it was sent; what is read is the newest version.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
 from .fields import CONTENT_PREFIX, ContentSubject, EventTime, Id, JsonMediaType, UserSubject
+from .limits import CURRENT_LIMITS, Limits
 
 
 class Value(BaseModel):
@@ -31,14 +33,15 @@ class Envelope(Value):
     datacontenttype: JsonMediaType | None = None
     data: Any
 
+    limit_check: ClassVar[Callable[[Any, Limits], None] | None] = None
+    """What measures the numbers of such an event, one of limit_checks, None where it has none. Asked of the class."""
+
     if not TYPE_CHECKING:  # the constructor's types are those of the members
 
         def __init__(self, **members: Any) -> None:
             """Build an event. Raises ValidationError, or InvalidEvent for a number beyond the newest limits."""
             super().__init__(**members)
-            from .limits import check_limits  # it knows every event class
-
-            check_limits(self)
+            check_limits(self, CURRENT_LIMITS)
 
         # Decoding builds events without this constructor, as it does where a class has none of its own: a record of
         # the log is measured by the limits of its own broker time, in native code up to there.
@@ -73,3 +76,10 @@ class ContentEvent(Envelope):
         if self.subject != CONTENT_PREFIX + self.data.content_id:
             raise PydanticCustomError("subject", "subject must be content:<content_id>")
         return self
+
+
+def check_limits(event: Envelope, limits: Limits) -> None:
+    """Refuse numbers beyond `limits`. Raises InvalidEvent, reason `limit`, naming member and bound."""
+    check = type(event).limit_check
+    if check is not None:
+        check(event, limits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from .. import limit_checks
 from ..envelope import UserEvent, Value
 from ..fields import Count, Flag, Id
 
@@ -20,6 +21,7 @@ class AutoRechargeConfiguredData(Value):
 class AutoRechargeConfigured(UserEvent):
     """The user set up, changed or ended the auto-recharge."""
 
+    limit_check = limit_checks.auto_recharge_settings
     type: Literal["botpulse.auto_recharge.configured.v1"] = "botpulse.auto_recharge.configured.v1"
     data: AutoRechargeConfiguredData
 
@@ -35,5 +37,6 @@ class AutoRechargeTriggeredData(Value):
 class AutoRechargeTriggered(UserEvent):
     """The balance fell below the threshold and a top-up was started."""
 
+    limit_check = limit_checks.auto_recharge
     type: Literal["botpulse.auto_recharge.triggered.v1"] = "botpulse.auto_recharge.triggered.v1"
     data: AutoRechargeTriggeredData

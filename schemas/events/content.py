@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from .. import limit_checks
 from ..envelope import ContentData, ContentEvent, UserEvent
 from ..fields import Count, Id, Title
 
@@ -22,6 +23,7 @@ class ContentItemData(ContentData):
 class ContentPublished(ContentEvent):
     """A content item can be had."""
 
+    limit_check = limit_checks.content_item
     type: Literal["botpulse.content.published.v1"] = "botpulse.content.published.v1"
     data: ContentItemData
 
@@ -29,6 +31,7 @@ class ContentPublished(ContentEvent):
 class ContentChanged(ContentEvent):
     """A content item has new values."""
 
+    limit_check = limit_checks.content_item
     type: Literal["botpulse.content.changed.v1"] = "botpulse.content.changed.v1"
     data: ContentItemData
 
@@ -63,5 +66,6 @@ class ContentUnlockedData(ContentData):
 class ContentUnlocked(UserEvent):
     """The user got access to an item."""
 
+    limit_check = limit_checks.unlock
     type: Literal["botpulse.content.unlocked.v1"] = "botpulse.content.unlocked.v1"
     data: ContentUnlockedData

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from .. import limit_checks
 from ..envelope import UserEvent, Value
 from ..fields import Id, Positive
 
@@ -19,6 +20,7 @@ class CreditsGrantedData(Value):
 class CreditsGranted(UserEvent):
     """The user got credits."""
 
+    limit_check = limit_checks.credit_amount
     type: Literal["botpulse.credits.granted.v1"] = "botpulse.credits.granted.v1"
     data: CreditsGrantedData
 
@@ -34,5 +36,6 @@ class CreditsSpentData(Value):
 class CreditsSpent(UserEvent):
     """The user spent credits."""
 
+    limit_check = limit_checks.credit_amount
     type: Literal["botpulse.credits.spent.v1"] = "botpulse.credits.spent.v1"
     data: CreditsSpentData

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from .. import limit_checks
 from ..envelope import UserEvent, Value
 from ..fields import Count, Flag, Id, Positive, Text
 
@@ -41,6 +42,7 @@ class PaymentSucceededData(Value):
 class PaymentSucceeded(UserEvent):
     """A charge went through."""
 
+    limit_check = limit_checks.charge
     type: Literal["botpulse.payment.succeeded.v1"] = "botpulse.payment.succeeded.v1"
     data: PaymentSucceededData
 
@@ -61,6 +63,7 @@ class PaymentFailedData(Value):
 class PaymentFailed(UserEvent):
     """An attempt to pay failed."""
 
+    limit_check = limit_checks.payment
     type: Literal["botpulse.payment.failed.v1"] = "botpulse.payment.failed.v1"
     data: PaymentFailedData
 
@@ -79,6 +82,7 @@ class PaymentRefundedData(Value):
 class PaymentRefunded(UserEvent):
     """A charge, or a part of it, was paid back."""
 
+    limit_check = limit_checks.payment
     type: Literal["botpulse.payment.refunded.v1"] = "botpulse.payment.refunded.v1"
     data: PaymentRefundedData
 
@@ -111,6 +115,7 @@ class PaymentDisputeOpenedData(Value):
 class PaymentDisputeOpened(UserEvent):
     """The payer disputes a charge."""
 
+    limit_check = limit_checks.payment
     type: Literal["botpulse.payment.dispute_opened.v1"] = "botpulse.payment.dispute_opened.v1"
     data: PaymentDisputeOpenedData
 

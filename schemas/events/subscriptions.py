@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from .. import limit_checks
 from ..envelope import UserEvent, Value
 from ..fields import Count, Id, Text, WireTime
 
@@ -21,6 +22,7 @@ class SubscriptionData(Value):
 class SubscriptionStarted(UserEvent):
     """A subscription began."""
 
+    limit_check = limit_checks.payment
     type: Literal["botpulse.subscription.started.v1"] = "botpulse.subscription.started.v1"
     data: SubscriptionData
 
@@ -28,6 +30,7 @@ class SubscriptionStarted(UserEvent):
 class SubscriptionRenewed(UserEvent):
     """A subscription was prolonged."""
 
+    limit_check = limit_checks.payment
     type: Literal["botpulse.subscription.renewed.v1"] = "botpulse.subscription.renewed.v1"
     data: SubscriptionData
 
@@ -35,6 +38,7 @@ class SubscriptionRenewed(UserEvent):
 class SubscriptionCancelledV1(UserEvent):
     """A subscription will not be prolonged; the first version, read for ever."""
 
+    limit_check = limit_checks.payment
     type: Literal["botpulse.subscription.cancelled.v1"] = "botpulse.subscription.cancelled.v1"
     data: SubscriptionData
 
@@ -59,5 +63,6 @@ class SubscriptionCancelled(UserEvent):
 class SubscriptionPaymentFailed(UserEvent):
     """A subscription could not be charged."""
 
+    limit_check = limit_checks.payment
     type: Literal["botpulse.subscription.payment_failed.v1"] = "botpulse.subscription.payment_failed.v1"
     data: SubscriptionData

@@ -6,9 +6,10 @@ import pytest
 
 from schemas import limits as limits_module
 from schemas.codec import Decoder
+from schemas.envelope import check_limits
 from schemas.errors import InvalidEvent
 from schemas.events import EVENT_TYPES, PaymentSucceeded
-from schemas.limits import ALL_LIMITS, CURRENT_LIMITS, check_limits, limits_at
+from schemas.limits import ALL_LIMITS, CURRENT_LIMITS, limits_at
 from schemas.reasons import Reason
 
 from .support import BROKER_MS, DECODER, PARTITIONS, as_sent, example, record, with_raw
@@ -55,7 +56,7 @@ def test_bounds(name: str, member: str, bounds: tuple[int, int]) -> None:
     document = example(f"botpulse.{name}.v1")
     lowest, highest = bounds
     for number in (max(lowest, 1), highest):
-        check_limits(DECODER.decode(record(with_raw(document, ["data", member], str(number)))))
+        check_limits(DECODER.decode(record(with_raw(document, ["data", member], str(number)))), CURRENT_LIMITS)
     beyond = [highest + 1, 10**30]
     if lowest:
         beyond += [lowest - 1, 0]
