@@ -6,7 +6,6 @@ once after ROWS_UNPUBLISHED rows. A chain rewritten within that time, before its
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
@@ -14,12 +13,11 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 import orjson
 import structlog
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from projections.acknowledged import Outgoing, Sender
 from projections.audit.chain import Chain, Head
 from projections.sql import query
-from schemas.kafka_connection import client_options
 
 PUBLISH_SECONDS: Final = 60.0
 ROWS_UNPUBLISHED: Final = 10_000
@@ -62,9 +60,7 @@ class Heads:
     """Publishes the heads of this worker's partitions; what Kafka does not take is tried again with the next look."""
 
     def __init__(self, bootstrap_servers: str, topic: str) -> None:
-        self._bootstrap_servers = bootstrap_servers
-        self._topic = topic
-        self._producer: AIOKafkaProducer | None = None
+        self._sender = Sender(bootstrap_servers, topic, seconds=ACKNOWLEDGED_SECONDS)
         self._published: dict[Chain, tuple[int, float]] = {}
         """Of each chain the place last published, and when."""
 
@@ -87,31 +83,12 @@ class Heads:
 
     async def _publish(self, due: Iterable[tuple[Chain, Head]], now: float) -> None:
         try:
-            async with asyncio.timeout(ACKNOWLEDGED_SECONDS):
-                producer = await self._connected()
-                sent = []
-                for chain, head in due:
-                    key, value = encode_head(chain, head)
-                    sent.append(await producer.send(self._topic, value=value, key=key))
-                await asyncio.gather(*sent)
+            await self._sender.send(Outgoing(*encode_head(chain, head)) for chain, head in due)
         except (KafkaError, OSError) as error:
             log.warning("the audit trail's heads were not published", error=f"{type(error).__name__}: {error}")
             return
         self._published.update({chain: (head.seq, now) for chain, head in due})
 
-    async def _connected(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = AIOKafkaProducer(**client_options(self._bootstrap_servers), acks="all", enable_idempotence=True)
-            try:
-                await producer.start()
-            except BaseException:
-                await producer.stop()
-                raise
-            self._producer = producer
-        return self._producer
-
     async def close(self) -> None:
         """Close the connection, if there is one."""
-        if self._producer is not None:
-            await self._producer.stop()
-            self._producer = None
+        await self._sender.close()
