@@ -44,6 +44,7 @@ from projections.session import Session
 from projections.settings import Settings
 from projections.writer import Writer, Written
 from schemas.errors import ConfigurationError, FencedOut
+from schemas.tracing import Traces
 
 WAIT_SECONDS: Final = 0.5
 """How long a turn waits for records."""
@@ -70,12 +71,14 @@ class Runner:
         health: Health,
         instance_id: str | None = None,
         connection: asyncpg.Connection | None = None,
+        traces: Traces | None = None,
     ) -> None:
         topics = settings.topics
         self._settings = settings
         self._partition_counts = partition_counts
         self._metrics = metrics
         self._health = health
+        self._traces = traces
         self._owner = checkpoints.owner_name()
         self._session = Session(settings, connection)
         self._membership = Membership(
@@ -266,9 +269,15 @@ class Runner:
         async with self._membership.holding(self._generation) as still_ours:
             if not still_ours:
                 return
+            began = time.time_ns()
             written = await self._writer.write(connection, batch)
             self._applied.committed(written.hours)
             self._committed(batch, written)
+            if self._traces is not None:
+                for place, records in batch.records.items():
+                    self._traces.end(
+                        self._traces.begin("projections apply", place.topic, place.partition, records, began)
+                    )
         self._session.works()
 
     def _committed(self, batch: Batch, written: Written | None) -> None:
@@ -293,9 +302,13 @@ class Runner:
                 [arrival.event for arrival in batch.arrivals[: len(batch.marks)]],
             )
         for refusal in () if written is None else written.refusals:
-            place = Place(refusal.arrival.topic, refusal.arrival.partition)
             log.error(
-                "the database refused an event", place=str(place), offset=refusal.arrival.offset, why=refusal.detail
+                "the database refused an event",
+                topic=refusal.arrival.topic,
+                partition=refusal.arrival.partition,
+                offset=refusal.arrival.offset,
+                event_id=getattr(refusal.arrival.event, "id", None),
+                why=refusal.detail,
             )
             self._next_look = 0.0
 

@@ -18,13 +18,13 @@ import uvloop
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from projections import logs
 from projections.batch import Apply
 from projections.health import Health
 from projections.metrics import Metrics
 from projections.preflight import count_partitions, open_database
 from projections.runner import Runner
 from projections.settings import Settings
+from schemas import logs, tracing
 from schemas.errors import BotpulseError, ServiceStopped
 from schemas.instances import claim_instance_id
 from schemas.probes import ProbeServer
@@ -68,6 +68,7 @@ async def _run(settings: Settings, apply: Apply) -> None:
     if settings.http_port:
         await server.start(settings.http_host, settings.http_port)
     metrics = Metrics(metrics_registry)
+    traces = tracing.from_environment("botpulse-projections")
     metrics.ready_when(lambda: not health.problems())
     try:
         with logs.quiet_kafka():
@@ -82,10 +83,13 @@ async def _run(settings: Settings, apply: Apply) -> None:
             health=health,
             instance_id=settings.instance_id or claim_instance_id(settings.topics.projections_group),
             connection=connection,
+            traces=traces,
         )
         await _until_signal(runner)
     finally:
         await server.stop()
+        if traces is not None:
+            await asyncio.to_thread(traces.close)
 
 
 async def _until_signal(runner: Runner) -> None:

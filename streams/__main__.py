@@ -10,10 +10,12 @@ import signal
 import sys
 from importlib.metadata import version
 
+import structlog
 import uvloop
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from schemas import logs, tracing
 from schemas.errors import BotpulseError, ServiceStopped
 from schemas.instances import claim_instance_id
 from schemas.probes import ProbeServer
@@ -25,18 +27,14 @@ from .settings import Settings
 from .worker import Worker
 
 STOP_SECONDS = 9.0
-log = logging.getLogger("streams")
+log = structlog.get_logger("streams")
 
 
 def main() -> None:
     """Run the service. Exit status 0 after a signal, 1 when it could not go on, 2 for a wrong configuration."""
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
-    log.setLevel(logging.INFO)
     # What these say at lower levels is either said by us in one line or no news (a commit that took its time).
-    for noisy in ("aiokafka", "mode.timers"):
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    quiet = {"aiokafka": logging.CRITICAL, "mode.timers": logging.CRITICAL}
+    logs.configure({"faust": logging.WARNING, "mode": logging.WARNING, **quiet})
     # The state is large, long-lived and free of cycles: at the usual thresholds the collector walks it again and again
     # for nothing, a quarter of all time spent.
     gc.set_threshold(100_000, 50, 100)
@@ -60,12 +58,14 @@ async def _run(settings: Settings) -> None:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     metrics = Metrics(registry)
+    traces = tracing.from_environment("botpulse-streams")
     worker = Worker(
         settings,
         instance_id=instance_id,
         partition_count=partition_count,
         metrics=metrics,
         failed=_die,
+        traces=traces,
     )
     health = Health(worker)
     metrics.ready_when(lambda: not health.problems())
@@ -73,10 +73,12 @@ async def _run(settings: Settings) -> None:
     if settings.http_port:
         await server.start(settings.http_host, settings.http_port)
     try:
-        log.info("starting as %s on %d partitions", instance_id, partition_count)
+        log.info("starting", instance=instance_id, partitions=partition_count)
         await _work_until(stop, worker)
     finally:
         await server.stop()
+        if traces is not None:
+            await asyncio.to_thread(traces.close)
 
 
 async def _work_until(stop: asyncio.Event, worker: Worker) -> None:
@@ -113,7 +115,7 @@ def _die(error: BaseException) -> None:
     elif isinstance(error, KafkaError):
         line = _kafka_failed(error)
     else:
-        logging.getLogger("streams").error("unexpected error", exc_info=error)
+        log.error("unexpected error", exc_info=error)
     _say(line)
     logging.shutdown()
     os._exit(status)

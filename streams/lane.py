@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+import structlog
 from faust.types import Message
 
 from schemas import crash_points
@@ -19,6 +20,7 @@ from schemas.codec import Decoder
 from schemas.errors import ConfigurationError
 from schemas.records import Place
 from schemas.topics import Topics
+from schemas.tracing import Traces
 
 from .batch import Outcome, fold_batch
 from .belonging import REPAIR, Note
@@ -27,10 +29,13 @@ from .metrics import Metrics
 from .restore import Restorer
 from .rules import RulesRequest, decide_anew
 from .state import PartitionState
+from .tracing import hand_on
 from .transport import BatchProducer, OutgoingRecord
 
 DEAD_LETTER_PARTITION = 0
 USERS_AT_ONCE = 2_000
+
+log = structlog.get_logger("streams")
 
 
 class Lane:
@@ -47,6 +52,7 @@ class Lane:
         liveness: Liveness,
         metrics: Metrics,
         acknowledge: Callable[[Message], None],
+        traces: Traces | None = None,
     ) -> None:
         self.partition = partition
         self.state = PartitionState()
@@ -61,6 +67,7 @@ class Lane:
         self._liveness = liveness
         self._metrics = metrics
         self._acknowledge = acknowledge
+        self._traces = traces
         self._work: asyncio.Queue[Message | RulesRequest] = asyncio.Queue()
 
     def submit(self, work: Message | RulesRequest) -> None:
@@ -107,14 +114,21 @@ class Lane:
     async def _process(self, message: Message) -> None:
         records = message.value
         assert isinstance(records, list)
+        traced = None if self._traces is None else self._traces.begin("streams fold", *self._source, records)
         with self._metrics.step("fold"):
             outcome = fold_batch(records, self._source, self._decoder, self.state)
+        if self._traces is not None and traced:
+            hand_on(self._traces, traced, outcome)
         crash_points.reached("folded")
         await self._make_durable(outcome)
         crash_points.reached("stored")
         self._acknowledge(message)
         crash_points.reached("acked")
         self._metrics.batch(self.partition, records, outcome)
+        if outcome.letters:
+            _tell_refused(self._source, outcome)
+        if self._traces is not None and traced:
+            self._traces.end(traced)
 
     async def _decide_anew(self, request: RulesRequest) -> None:
         keys = self.state.users_of_other_rules(request.version)
@@ -156,3 +170,15 @@ class Lane:
                 f"at work. {REPAIR}"
             )
         self._ends[topic] = end
+
+
+def _tell_refused(source: Place, outcome: Outcome) -> None:
+    """One line a batch: the letters themselves are on their topic."""
+    headers = dict(outcome.letters[0].headers)
+    log.warning(
+        "records were refused",
+        topic=source.topic,
+        partition=source.partition,
+        offset=int(headers["dl-offset"]),
+        reasons=dict(outcome.refused),
+    )

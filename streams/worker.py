@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import faust
+import structlog
 from faust.types import TP, Message
 
 from schemas.codec import Decoder
 from schemas.topics import Topics
+from schemas.tracing import Traces
 
 from .lane import Lane
 from .liveness import Liveness
@@ -31,6 +33,8 @@ MAX_FETCH_BYTES = 4 * 1024 * 1024
 """Of a partition at once. The larger a batch, the more of a user's events share one decoding and one record of the
 changelog; behind the log's end batches are as small as what has just arrived."""
 
+log = structlog.get_logger("streams")
+
 
 class Worker:
     """One process of the stream service.
@@ -47,10 +51,12 @@ class Worker:
         partition_count: int,
         metrics: Metrics,
         failed: Callable[[BaseException], None],
+        traces: Traces | None = None,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._failed = failed
+        self._traces = traces
         self._topics: Topics = settings.topics
         self._decoder = Decoder(partition_count)
         self._liveness = Liveness(settings.session_timeout_seconds)
@@ -159,6 +165,7 @@ class Worker:
             self._running_lane(partition)
         self.assigned = True
         self._metrics.rebalanced()
+        log.info("assigned", topic=self._topics.events.name, partitions=sorted(partitions))
 
     def _running_lane(self, partition: int) -> Lane:
         """The partition's lane, at work. One kept from before a rebalance first reads what was written since: the
@@ -194,6 +201,7 @@ class Worker:
             liveness=self._liveness,
             metrics=self._metrics,
             acknowledge=self._acknowledge,
+            traces=self._traces,
         )
         return lane
 

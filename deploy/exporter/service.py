@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from deploy.exporter.figures import Reading, read
 from deploy.exporter.settings import Settings
-from projections import logs
 from projections.access import MAINTENANCE
 from projections.database import connect
+from schemas import logs
 from schemas.errors import ConfigurationError
 from schemas.probes import ProbeServer
 

@@ -18,13 +18,13 @@ import asyncpg
 import uvloop
 from aiokafka.errors import KafkaError
 
-from projections import logs
 from projections.access import OWNER
 from projections.batch import Apply
 from projections.checkpoints import Place
 from projections.generations.follow import Follower, connect_to_next
 from projections.log_reader import LogReader
 from projections.settings import Settings
+from schemas import logs
 from schemas.errors import BotpulseError, ServiceStopped
 
 POLL_SECONDS: Final = 0.1

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from aiokafka.errors import KafkaError
 
 from ..errors import NotAcknowledged, NotPublished, SpoolFull
-from .kafka import REFUSED_FOR_GOOD, KafkaLog
+from .kafka import REFUSED_FOR_GOOD, Headers, KafkaLog
 from .settings import Settings
 from .spool import Spool
 from .status import Accepted
@@ -29,6 +29,8 @@ class Given(NamedTuple):
     value: bytes
     may_spool: bool
     accepted: asyncio.Future[Accepted]
+    headers: Headers = ()
+    """Beside those of every event; they are not kept in the spool."""
 
 
 class Delivery:
@@ -81,7 +83,7 @@ class Delivery:
 
     async def _send(self, batch: list[Given]) -> list[Given]:
         """Send to Kafka; returns what is not acknowledged, in its order."""
-        outcomes = await self._log.send([(given.key, given.value) for given in batch])
+        outcomes = await self._log.send([(given.key, given.value, given.headers) for given in batch])
         left = []
         for given, error in zip(batch, outcomes, strict=True):
             if error is None:
@@ -160,7 +162,7 @@ class Delivery:
         spool = self._spool
         assert spool is not None
         events = await spool.head()
-        outcomes = await self._log.send([(spooled.key, spooled.value) for spooled in events])
+        outcomes = await self._log.send([(spooled.key, spooled.value, ()) for spooled in events])
         gone = [spooled for spooled, error in zip(events, outcomes, strict=True) if error is None]
         await spool.remove(gone)
         self.acknowledged += len(gone)

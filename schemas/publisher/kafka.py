@@ -17,6 +17,8 @@ from ..records import CONTENT_TYPE_HEADER
 
 BATCH_BYTES: Final = 512 * 1024
 """Below the largest batch that the topic takes, above the largest value that the contract allows."""
+Headers = Sequence[tuple[str, bytes]]
+
 REFUSED_FOR_GOOD: Final = (MessageSizeTooLargeError,)
 """Trying these again is of no use."""
 
@@ -76,8 +78,10 @@ class KafkaLog:
             raise
         self._producer = producer
 
-    async def send(self, events: Sequence[tuple[bytes, bytes]]) -> list[BaseException | None]:
-        """Send events (key, value) in their order; returns for each what went wrong, None where it is acknowledged.
+    async def send(self, events: Sequence[tuple[bytes, bytes, Headers]]) -> list[BaseException | None]:
+        """Send events (key, value, further headers) in their order.
+
+        Returns for each what went wrong, None where it is acknowledged.
 
         One that is not acknowledged may be on the log all the same.
         """
@@ -86,8 +90,10 @@ class KafkaLog:
         failure: BaseException | None = None
         try:
             async with asyncio.timeout(self._deadline):
-                for key, value in events:
-                    future = await self._producer.send(self._topic, value, key=key, headers=[CONTENT_TYPE_HEADER])
+                for key, value, headers in events:
+                    future = await self._producer.send(
+                        self._topic, value, key=key, headers=[CONTENT_TYPE_HEADER, *headers]
+                    )
                     future.add_done_callback(_retrieved)
                     futures.append(future)
                 if futures:

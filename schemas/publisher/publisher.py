@@ -18,6 +18,7 @@ from ..envelope import Envelope
 from ..errors import ConfigurationError, NotPublished, QueueFull
 from ..kafka_connection import KafkaSecurity
 from ..topics import Topics
+from ..tracing import current_header
 from .delivery import Delivery, Given, refuse
 from .kafka import KafkaLog
 from .settings import Settings
@@ -213,7 +214,7 @@ class Publisher:
             self._too_many += 1
             raise QueueFull(f"{len(self._queue)} events wait in memory for Kafka or the spool: publish more slowly")
         future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        self._queue.append(Given(key, value, may_spool, future))
+        self._queue.append(Given(key, value, may_spool, future, current_header()))
         self._given.set()
         self._idle.clear()
         return future

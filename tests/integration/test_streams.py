@@ -91,7 +91,7 @@ async def test_a_stop_at_any_moment_is_clean_and_silent(bench: Bench) -> None:
 
     async def start_and_stop(delay_seconds: float) -> None:
         with bench.worker() as worker:
-            await eventually(lambda: "starting as" in worker.output, "the worker starts")
+            await eventually(lambda: "starting" in worker.output, "the worker starts")
             await asyncio.sleep(delay_seconds)
             assert await asyncio.to_thread(worker.terminate) == 0
             assert "Traceback" not in worker.output

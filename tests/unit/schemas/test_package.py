@@ -21,6 +21,8 @@ PYDANTIC = ("pydantic", "pydantic_core", "annotated_types", "typing_extensions",
 """What `pip install pydantic` brings."""
 OTHERS: dict[str, set[str]] = {
     "kafka_connection.py": {"aiokafka"},
+    "logs.py": {"structlog"},
+    "tracing.py": {"opentelemetry"},
     "log_reading.py": {"aiokafka"},
     "probes.py": {"aiohttp", "prometheus_client"},
     "publisher": {"aiokafka"},

@@ -1,17 +1,27 @@
-"""Logging: one JSON object a line, or readable lines on a terminal; always to stderr."""
+"""Logging of the services: one JSON object a line, or readable lines on a terminal; always to stderr.
+
+A line that is about a record says where it lies as topic, partition and offset, and which event it is as event_id. No
+line has personal data: neither a record's value nor a subject.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 import structlog
 
+_LEVELS: Final = {"aiokafka": logging.WARNING, "asyncio": logging.WARNING}
 
-def configure() -> None:
-    """Set up structlog and the standard library's logging alike. Call once a process."""
+
+def configure(levels: Mapping[str, int] | None = None) -> None:
+    """Set up structlog and the standard library's logging alike, so that libraries' lines have the same form.
+
+    Call once a process. `levels` are least levels by logger, beside INFO for all others.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -39,8 +49,8 @@ def configure() -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
-    logging.getLogger("aiokafka").setLevel(logging.WARNING)
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for name, level in {**_LEVELS, **(levels or {})}.items():
+        logging.getLogger(name).setLevel(level)
 
 
 @contextlib.contextmanager
