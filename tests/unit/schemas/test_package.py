@@ -25,7 +25,7 @@ OTHERS: dict[str, set[str]] = {
     "tracing.py": {"opentelemetry"},
     "log_reading.py": {"aiokafka"},
     "probes.py": {"aiohttp", "prometheus_client"},
-    "publisher": {"aiokafka"},
+    "publisher": {"aiokafka", "prometheus_client"},
     "tier_changes.py": {"aiokafka"},
     "adapters": {"aiogram", "telegram"},
     "stripe_webhook": {"starlette", "stripe"},
