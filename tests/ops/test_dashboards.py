@@ -129,7 +129,7 @@ async def test_every_query_finds_something(installation: Installation) -> None:
 
         asked = queries()
         empty = [query for query in asked if query.kind == "prometheus" and not server.value(query.text)]
-        as_in_a_database_of_its_own = {"search_path": "botpulse", "timezone": "UTC", "role": "botpulse_maintenance"}
+        as_in_a_database_of_its_own = {"search_path": "botpulse", "timezone": "UTC", "role": "botpulse_analyst"}
         connection = await asyncpg.connect(installation.database_url, server_settings=as_in_a_database_of_its_own)
         try:
             empty += [query for query in asked if query.kind != "prometheus" and not await connection.fetch(query.text)]
