@@ -5,6 +5,7 @@
     kubernetes   deploy/kubernetes             built by kustomize, validated against the API's schemas
     asyncapi     schemas/published/asyncapi.json   by AsyncAPI's own parser
     prometheus   deploy/prometheus             by promtool: configuration, rules, and the rules' own tests
+    systemd      deploy/systemd                by systemd-analyze
 
 Exit status 0 when all pass, 1 when one finds something, 2 when a tool is neither here nor to be had.
 """
@@ -55,6 +56,19 @@ def prometheus() -> Iterator[list[str]]:
     yield [promtool, "test", "rules", str(folder / "alerts_test.yml")]
 
 
+def systemd() -> Iterator[list[str]]:
+    """Units and timers, with the command of this environment in place of the installed one, which must exist."""
+    folder = tools.HOME / "systemd"
+    folder.mkdir(exist_ok=True)
+    units = []
+    for path in sorted((DEPLOY / "systemd").iterdir()):
+        # Of a template an instance is checked.
+        unit = folder / path.name.replace("@.", "@streams.")
+        unit.write_text(path.read_text("utf-8").replace("/opt/botpulse/bin", str(Path(sys.executable).parent)), "utf-8")
+        units.append(str(unit))
+    yield [tools.systemd_analyze(), "verify", "--man=no", "--recursive-errors=no", *units]
+
+
 def asyncapi() -> Iterator[list[str]]:
     """The exported contract, by the parser that other people's tools use."""
     modules = f"NODE_PATH={tools.asyncapi_parser()}"
@@ -62,7 +76,14 @@ def asyncapi() -> Iterator[list[str]]:
     yield ["env", modules, "node", script, str(ROOT / "schemas" / "published" / "asyncapi.json")]
 
 
-CHECKS: Final[tuple[Callable[[], Iterator[list[str]]], ...]] = (compose, dockerfile, kubernetes, asyncapi, prometheus)
+CHECKS: Final[tuple[Callable[[], Iterator[list[str]]], ...]] = (
+    compose,
+    dockerfile,
+    kubernetes,
+    asyncapi,
+    prometheus,
+    systemd,
+)
 
 
 class FindingError(Exception):

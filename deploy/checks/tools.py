@@ -40,6 +40,14 @@ def python_tools() -> Path:
     return environment / "bin"
 
 
+def systemd_analyze() -> str:
+    """Return the machine's systemd-analyze. Raises ConfigurationError where there is none."""
+    found = shutil.which("systemd-analyze")
+    if found is None:
+        raise ConfigurationError("systemd-analyze is not on this machine: install systemd")
+    return found
+
+
 def prometheus() -> tuple[Path, Path]:
     """Return the programs prometheus and promtool: the machine's, else those of Debian's package, unpacked.
 

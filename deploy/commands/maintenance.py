@@ -1,4 +1,4 @@
-"""`botpulse maintenance`: what a database needs every day, for cron."""
+"""`botpulse maintenance run`: what a database needs every day, for cron."""
 
 from __future__ import annotations
 
@@ -17,17 +17,28 @@ from projections import sql
 from projections.access import OWNER
 from projections.database import connect
 
+maintenance_app = typer.Typer(invoke_without_command=True)
+
 _LOCK_TIMEOUT_MS = 10_000
 _STYLES = {"ok": "green", "warn": "yellow", "alert": "bold red"}
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command()(maintenance)
+    """Add the commands to the command line."""
+    app.add_typer(maintenance_app, name="maintenance")
 
 
-def maintenance(as_json: Json = False) -> None:
-    """Remove old rows, vacuum every table, note how large they are, and say how the database is; once a day is enough.
+@maintenance_app.callback()
+def maintenance(context: typer.Context, as_json: Json = False) -> None:
+    """What a database needs every day; without a command the same as `run`."""
+    if context.invoked_subcommand is None:
+        run(as_json)
+
+
+@maintenance_app.command()
+def run(as_json: Json = False) -> None:
+    """Repair the latest days' figures, remove old rows, vacuum every table, note how large they are, and say how the
+    database is; once a day is enough.
 
     What is old, and when health warns, is in the table maintenance_settings. Safe beside the services and another
     run. Exit status 1 when health raises an alert.
@@ -53,6 +64,7 @@ async def _maintain(url: str, shown: Bar) -> dict[str, Any]:
         role=OWNER,
     )
     try:
+        repaired = await connection.fetchval(sql.query("maintenance", "daily_metrics"))
         removed = await _clean_up(connection)
         tables = [row[0] for row in await connection.fetch(sql.query("maintenance", "tables"))]
         vacuum = sql.query("maintenance", "vacuum")
@@ -61,7 +73,12 @@ async def _maintain(url: str, shown: Bar) -> dict[str, Any]:
             await connection.execute(vacuum.format(table='"' + table.replace('"', '""') + '"'))
         await connection.execute(sql.query("maintenance", "sample"))
         health = await connection.fetch(sql.query("maintenance", "health"))
-        return {"removed": removed, "vacuumed": tables, "health": [dict(row) for row in health]}
+        return {
+            "repaired_days": repaired,
+            "removed": removed,
+            "vacuumed": tables,
+            "health": [dict(row) for row in health],
+        }
     finally:
         await connection.close()
 
@@ -79,7 +96,10 @@ async def _clean_up(connection: asyncpg.Connection) -> dict[str, int]:
 
 def _tell(done: dict[str, Any]) -> None:
     removed = [f"{rows:,} of {table}" for table, rows in done["removed"].items() if rows]
-    typer.echo(f"old rows removed: {', '.join(removed) or 'none'}; {len(done['vacuumed'])} tables vacuumed")
+    typer.echo(
+        f"days repaired: {done['repaired_days'] or 'none'}; old rows removed: {', '.join(removed) or 'none'}; "
+        f"{len(done['vacuumed'])} tables vacuumed"
+    )
     table = Table("check", "status", "value", "advice")
     for row in done["health"]:
         advice = "" if row["status"] == "ok" else row["advice"]

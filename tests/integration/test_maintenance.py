@@ -1,4 +1,4 @@
-"""`botpulse maintenance`, and the lines that the guide gives to cron."""
+"""`botpulse maintenance run`, and the lines that the guide gives to cron."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ async def test_a_day_of_maintenance(database_url: str) -> None:
         await apply(connection, arrivals([message(1, NOW - timedelta(days=800 + n)) for n in range(7)]))
         await apply(connection, arrivals([message(1, NOW)], 10))
         await connection.execute("SELECT set_maintenance_setting('cleanup_rows', '3')")
-        ran = await botpulse({"DATABASE_URL": database_url}, "maintenance", "--json")
+        ran = await botpulse({"DATABASE_URL": database_url}, "maintenance", "run", "--json")
         assert ran.status == 0, ran.err
         done = ran.json
+        assert done["repaired_days"] == 0
         assert (done["removed"]["user_sessions"], done["removed"]["hourly_metrics"]) == (7, 7)
         assert {"users", "user_sessions", "checkpoints", "maintenance_settings"} <= set(done["vacuumed"])
         assert await connection.fetchval("SELECT count(*) FROM user_sessions") == 1
@@ -36,8 +37,10 @@ async def test_a_day_of_maintenance(database_url: str) -> None:
             "INSERT INTO refused_events (topic, partition, log_offset, reason, detail, appended_at)"
             " VALUES ('t', 0, 1, 'database', 'x', now())"
         )
+        await connection.execute("UPDATE daily_metrics SET messages_received = 99 WHERE date = $1", NOW.date())
         ran = await botpulse({"DATABASE_URL": database_url}, "maintenance")
         assert ran.status == 1
+        assert "days repaired: 1; " in ran.out
         assert "old rows removed: none" in ran.out
         assert "refused events" in ran.out
     finally:

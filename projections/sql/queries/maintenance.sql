@@ -1,4 +1,8 @@
--- What `botpulse maintenance` does.
+-- What `botpulse maintenance run` does.
+
+-- name: daily_metrics
+-- Repairs the figures of yesterday and today; how many days differed.
+SELECT botpulse.update_daily_metrics();
 
 -- name: clean_up
 -- Removes one portion of what is too old.
