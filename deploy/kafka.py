@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -167,7 +167,7 @@ def _wanted_counts(topics: Topics, counts: dict[str, int], partitions: int | Non
     if differing:
         raise ConfigurationError(
             f"a topic's partition count never changes: {', '.join(differing)}, not {shared}. "
-            "Leave --partitions out, or give this installation another BOTPULSE_TOPIC_PREFIX and copy the log"
+            "Leave --partitions out, or copy the log to topics with more: `botpulse topics grow`"
         )
     return wanted
 
@@ -201,15 +201,25 @@ async def _apply_settings(
         }
         if not changed:
             continue
-        # This request replaces all that was set on the topic: settings of other people's are said again.
-        resource = ConfigResource(ConfigResourceType.TOPIC, topic.name, {**own, **topic.config})
-        for response in await client.alter_configs([resource]):
-            for code, message, _, name in response.resources:
-                if code:
-                    raise _refused(name, code, message)
+        await _set(client, topic.name, own, topic.config)
         changes[topic.name] = changed
-        await _until(partial(_is_set, client, topic), f"the settings of {topic.name} don't take effect")
     return changes
+
+
+async def configure(client: AIOKafkaAdminClient, topic: str, config: Mapping[str, str]) -> None:
+    """Set these settings of a topic, beside those that it has; returns when they are in force."""
+    _, own = await _settings_of(client, topic)
+    await _set(client, topic, own, config)
+
+
+async def _set(client: AIOKafkaAdminClient, topic: str, own: Mapping[str, str], config: Mapping[str, str]) -> None:
+    # This request replaces all that was set on the topic: settings of other people's are said again.
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic, {**own, **config})
+    for response in await client.alter_configs([resource]):
+        for code, message, _, name in response.resources:
+            if code:
+                raise _refused(name, code, message)
+    await _until(partial(_is_set, client, topic, config), f"the settings of {topic} don't take effect")
 
 
 async def _are_there(client: AIOKafkaAdminClient, counts: dict[str, int]) -> bool:
@@ -220,9 +230,9 @@ async def _are_there(client: AIOKafkaAdminClient, counts: dict[str, int]) -> boo
     )
 
 
-async def _is_set(client: AIOKafkaAdminClient, topic: Topic) -> bool:
-    current, _ = await _settings_of(client, topic.name)
-    return all(current.get(name) == value for name, value in topic.config.items())
+async def _is_set(client: AIOKafkaAdminClient, topic: str, config: Mapping[str, str]) -> bool:
+    current, _ = await _settings_of(client, topic)
+    return all(current.get(name) == value for name, value in config.items())
 
 
 async def _until(done: Callable[[], Awaitable[bool]], otherwise: str) -> None:
