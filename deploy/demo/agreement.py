@@ -101,19 +101,29 @@ async def check(
 ) -> Agreement:
     """Compare the books' report with `users`, `daily_metrics` and the newest aggregate of every user."""
     agreement = Agreement(users=len(report["users"]), days=len(report["days"]))
-    rows = await connection.fetch(sql.query("tools", "users"))
-    users = {str(row["telegram_id"]): {figure: row[column] for figure, column in _USER_COLUMNS.items()} for row in rows}
-    agreement.differences += compare("table users", report["users"], users, _NOTHING)
+    agreement.differences += await compare_users(report, connection)
     aggregates = await newest_aggregates(bootstrap_servers, topics)
     agreement.differences += compare(f"topic {topics.user_aggregates.name}", report["users"], aggregates, _NOTHING)
-    days = await connection.fetch(sql.query("tools", "days"))
-    found = {row["date"].isoformat(): _numbers(row, COLUMNS) for row in days}
-    agreement.differences += compare("table daily_metrics", report["days"], found, dict.fromkeys(COLUMNS, 0))
+    agreement.differences += await compare_days(report, connection)
     agreement.differences += compare_letters(report["counts"], await _letters_in_table(connection), "dead_letters")
     for section in SECTIONS:
         agreement.rows[section.table] = len(report[section.name])
         agreement.differences += await compare_section(section, report, connection)
     return agreement
+
+
+async def compare_users(report: Mapping[str, Any], connection: asyncpg.Connection) -> list[Difference]:
+    """Every figure of `users` that is not as the books have it."""
+    rows = await connection.fetch(sql.query("tools", "users"))
+    users = {str(row["telegram_id"]): {figure: row[column] for figure, column in _USER_COLUMNS.items()} for row in rows}
+    return compare("table users", report["users"], users, _NOTHING)
+
+
+async def compare_days(report: Mapping[str, Any], connection: asyncpg.Connection) -> list[Difference]:
+    """Every figure of `daily_metrics` that is not as the books have it."""
+    days = await connection.fetch(sql.query("tools", "days"))
+    found = {row["date"].isoformat(): _numbers(row, COLUMNS) for row in days}
+    return compare("table daily_metrics", report["days"], found, dict.fromkeys(COLUMNS, 0))
 
 
 async def compare_section(

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from deploy.local import StackInfo
+from deploy.simulate import Books
 from schemas.topics import Topics
 from tests.support.hammering import hammered
 from tests.support.polling import until
@@ -117,11 +118,13 @@ async def test_killed_rebuilds_leave_nothing_that_a_later_one_trips_over(work: R
     seed = random.randrange(2**32)
     sys.stdout.write(f"seed {seed}\n")
     rng = random.Random(seed)
+    books = Books()
     worker = work.live()
-    await work.simulate(6_000, seed=6)
+    await work.simulate(6_000, seed=6, books=books)
     await work.applied()
-    writing = asyncio.create_task(work.simulate(12_000, seed=7, rate=1_000.0))
+    writing = asyncio.create_task(work.simulate(12_000, seed=7, rate=1_000.0, books=books))
     for _ in range(4):
+        before = await work.position()
         process = await work.command("--yes")
         ending = asyncio.create_task(process.wait())
         await asyncio.wait([ending], timeout=rng.uniform(0.5, 4.0))
@@ -130,14 +133,22 @@ async def test_killed_rebuilds_leave_nothing_that_a_later_one_trips_over(work: R
             process.send_signal(signal.SIGKILL)
         await ending
         await until(lambda children=children: not any(c.is_running() for c in children), "the workers to end")
+
+        async def moved(before: int = before) -> bool:
+            return writing.done() or await work.position() > before
+
+        await until(moved, "the live worker to go on")
     out, _ = await work.rebuild("--yes", "--json")
     await writing
     assert json.loads(out)["differences"] == []
     await work.applied()
+    assert await work.differences_from(books) == []
     assert worker.process.poll() is None, worker.said()
     out, _ = await work.rebuild("--dry-run", "--json")
     assert json.loads(out)["differences"] == []
     assert "botpulse_next" not in await work.schemas()
+    counted = await work.totals()
+    assert counted["applied"] + counted["duplicates"] + counted["invalid"] + counted["refused"] == await work.position()
 
 
 async def test_one_rebuild_at_a_time(work: Rebuilding) -> None:

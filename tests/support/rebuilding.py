@@ -12,8 +12,9 @@ from typing import Any
 
 import asyncpg
 
+from deploy.demo.agreement import SECTIONS, Difference, compare_days, compare_section, compare_users
 from deploy.local import StackInfo
-from deploy.simulate import Plan
+from deploy.simulate import Books, Plan
 from deploy.simulate.faults import DEMO
 from deploy.simulate.run import publish
 from projections.access import OWNER, matrix
@@ -38,9 +39,28 @@ class Rebuilding(Bench):
 
     commands: list[asyncio.subprocess.Process] = field(default_factory=list)
 
-    async def simulate(self, events: int, seed: int, *, rate: float | None = None) -> None:
-        """Append a simulated history to the log, at most `rate` records a second."""
-        await publish(plan(events, seed), self.bootstrap_servers, self.topics.events, rate=rate)
+    async def simulate(self, events: int, seed: int, *, rate: float | None = None, books: Books | None = None) -> None:
+        """Append a simulated history to the log, at most `rate` records a second, and note it in `books`."""
+        await publish(plan(events, seed), self.bootstrap_servers, self.topics.events, rate=rate, books=books)
+
+    async def differences_from(self, books: Books) -> list[Difference]:
+        """Every figure of users, days, content, purchases and messages that is not as the books have it."""
+        report = books.report()
+        connection = await asyncpg.connect(self.database_url, server_settings={"search_path": "botpulse"})
+        try:
+            found = await compare_users(report, connection)
+            found += await compare_days(report, connection)
+            for section in SECTIONS:
+                if section.table != "hourly_metrics":  # counts what streams sends as well
+                    found += await compare_section(section, report, connection)
+            return found
+        finally:
+            await connection.close()
+
+    async def position(self) -> int:
+        """How many records the live generation has behind it."""
+        (row,) = await self.query("SELECT coalesce(sum(next_offset), 0)::int AS records FROM checkpoints")
+        return int(row["records"])
 
     def live(self, module: str = "projections", **settings: str) -> Worker:
         """Start a live worker as a process of its own."""
