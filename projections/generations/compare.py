@@ -20,10 +20,16 @@ from projections.sql import query
 SHOWN: Final = 20
 """Rows listed of each table."""
 _NOT_COMPARED: Final = {
-    "checkpoints": ("epoch", "owner", "backend_pid", "backend_start", "claimed_at", "moved_at"),
+    "checkpoints": (
+        "epoch", "owner", "backend_pid", "backend_start", "claimed_at", "moved_at", "duplicates", "invalid", "refused",
+    ),
     "audit_log": ("before", "after"),
-}
-"""Columns that say who wrote and when, not what; and what a hash in the same row covers."""
+}  # fmt: skip
+"""Columns that say who wrote and when, not what; and what a hash in the same row covers.
+
+Whether a record without effect was invalid, refused by the database or repeated depends on the code of its day: once its
+copy was redriven, a rebuild that accepts the original counts the copy as the repeated one. How many had an effect, and
+which, is compared."""
 TRAIL: Final = frozenset({"audit_log", "audit_chains"})
 """Kept outside the generations, and folded by a build all the same; of one user alone there is no chain to compare."""
 _HIDDEN: Final = frozenset({"username"})

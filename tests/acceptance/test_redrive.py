@@ -173,6 +173,25 @@ async def test_what_a_rule_too_strict_refused_counts_once_after_the_fix_and_afte
     assert (again_folded.messages, again_folded.spent_cents, again_folded.purchases) == (3, 1000, 1)
     assert (was["messages"], was["spent_cents"], was["purchases"]) == (3, 1000, 1)
 
+    await _a_rebuild_counts_the_original_and_skips_the_copy(installation, live)
+
+
+async def _a_rebuild_counts_the_original_and_skips_the_copy(installation: Installation, live: dict[str, Any]) -> None:
+    # The rights of a database are not copied with it.
+    await installation.botpulse("migrate")
+    told = json.loads(await installation.botpulse("rebuild", "--json", "--yes"))
+    assert told["applied"]
+    changed = {d["table"]: {name for row in d["rows"] for name in row["columns"]} for d in told["differences"]}
+    # What an auditor reads stays as it happened: the originals came before the copies' time.
+    assert changed.keys() == {"users", "audit_log", "audit_chains"}
+    assert changed["users"] == {"tier_changed_at"}
+    assert await tables(installation.database_url) == live
+    servers = BrokerAddress(installation.stack.bootstrap_servers)
+    outcome = await verify(installation.database_url, servers, installation.topics)
+    assert outcome.differences.kept == []
+    told = json.loads(await installation.botpulse("rebuild", "--json", "--dry-run", status=1))
+    assert {d["table"] for d in told["differences"]} == {"audit_log", "audit_chains"}
+
 
 async def test_what_the_database_refused_counts_once_everywhere(
     installation: Installation, template_database: str
