@@ -26,7 +26,9 @@ from projections.verify.run import Outcome, verify
 from schemas.errors import ConfigurationError
 
 _SHOWN: Final = 20
-_PERSONAL: Final = frozenset({"username", "first_name", "last_name", "preferred_language", "referral_code"})
+_PERSONAL: Final = frozenset(
+    {"username", "first_name", "last_name", "preferred_language", "referral_code", "before", "after"}
+)
 
 
 def register(app: typer.Typer) -> None:

@@ -34,9 +34,16 @@ _IDENTITIES: Final = ("charge_id", "attempt_id", "refund_id", "dispute_id", "tri
 
 def events_behind(difference: Difference, key: Key, entries: Sequence[Entry]) -> tuple[Event, ...]:
     """Return the last few of a user's events that the value can depend on."""
+    if difference.table == "audit_log":
+        return tuple(_event(entry) for entry in entries if (entry.record.topic, *entry_place(entry)) == key)
     concerns = _concerns(difference, key)
     found = [entry for entry in entries if entry.event is not None and concerns(entry.event)]
     return tuple(map(_event, found[-_SHOWN:]))
+
+
+def entry_place(entry: Entry) -> tuple[int, int]:
+    """Partition and offset of the entry's record."""
+    return entry.record.partition, entry.record.offset
 
 
 def _concerns(difference: Difference, key: Key) -> Callable[[Any], bool]:

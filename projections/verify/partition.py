@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 
+from projections.batch import Arrival
 from projections.letter_decoder import decode_letter
 from projections.sources.source import LogSource
 from projections.sql import query
@@ -24,6 +25,7 @@ from projections.verify.history import Entry, History, Verdict, arrival_of
 from projections.verify.retention import Horizons, kept
 from projections.verify.rows import KEYS, SHARED, Key, Row, Rows, stored_row
 from projections.verify.shared import Shared
+from projections.verify.trail import trail_of
 from projections.verify.user import User
 from schemas.codec import Decoder, TierChangeDecoder
 from schemas.envelope import ContentEvent
@@ -90,6 +92,14 @@ class Part:
     differences: Differences = field(default_factory=Differences)
 
 
+class Folded(NamedTuple):
+    """A user, the records under the user's key, and the tier changes."""
+
+    user: User
+    entries: list[Entry]
+    changes: list[Arrival]
+
+
 async def verify_partition(
     job: Job, source: LogSource, connection: asyncpg.Connection, progress: Callable[[int], None]
 ) -> Part:
@@ -114,11 +124,12 @@ async def verify_partition(
     keys = iter(dict.fromkeys([*events, *changes]))
     decoder, change_decoder = Decoder(job.partitions), TierChangeDecoder(job.partitions)
     while chunk := list(islice(keys, USERS_AT_ONCE)):
-        histories: dict[int, tuple[History, list[Entry]]] = {}
+        histories: dict[int, Folded] = {}
         for key in chunk:
             history = History(decoder.decode, job.refused)
             entries = [history.read(record) for record in events.pop(key, ())]
-            history.take_tier_changes(_decoded(changes.pop(key, ()), change_decoder.decode))
+            moves = list(_decoded(changes.pop(key, ()), change_decoder.decode))
+            history.take_tier_changes(moves)
             part.records += len(entries)
             part.verdicts.update(entry.verdict.value for entry in entries)
             for entry in entries:
@@ -126,13 +137,13 @@ async def verify_partition(
                     part.shared.describe(entry.event)
             if history.user is None:
                 continue
-            histories[history.user.telegram_id] = history, entries
+            histories[history.user.telegram_id] = Folded(history.user, entries, moves)
             part.shared.add(history.user)
             if key is not None and aggregates.comparable(key, history):
                 part.aggregates += 1
                 for difference in aggregates.compare(key, history):
                     part.differences.add(difference)
-        await _compare(part, connection, histories, job.horizons)
+        await _compare(part, connection, histories, job)
     return part
 
 
@@ -157,26 +168,37 @@ def _decoded(records: Sequence[LogRecord], decode: Callable[[LogRecord], Any]) -
         yield arrival_of(event, record)
 
 
-async def _compare(
-    part: Part,
-    connection: asyncpg.Connection,
-    histories: Mapping[int, tuple[History, list[Entry]]],
-    horizons: Horizons,
-) -> None:
-    users = [history.user for history, _ in histories.values() if history.user is not None]
+async def _compare(part: Part, connection: asyncpg.Connection, histories: Mapping[int, Folded], job: Job) -> None:
     part.users.update(histories)
-    folded = rows_of(users, horizons)
-    for table, stored in (await stored_rows(connection, list(histories), horizons)).items():
+    folded = rows_of([found.user for found in histories.values()], job.horizons)
+    stored_tables = await stored_rows(connection, list(histories), job.horizons)
+    stored_tables["audit_log"] = await _stored_trail(connection, list(histories), job.ends)
+    folded["audit_log"] = {}
+    for found in histories.values():
+        folded["audit_log"] |= trail_of(found.entries, found.changes, stored_tables["audit_log"])
+    for table, stored in stored_tables.items():
         part.rows[table] += len(stored)
         for key, difference in compare(table, stored, folded[table]):
             if not part.differences.full:
                 user = _user_of(table, key, stored, folded)
-                difference = difference._replace(events=events_behind(difference, key, histories[user][1]))
+                difference = difference._replace(events=events_behind(difference, key, histories[user].entries))
             part.differences.add(difference)
 
 
+async def _stored_trail(
+    connection: asyncpg.Connection, users: Sequence[int], ends: Mapping[str, int]
+) -> dict[Key, Row]:
+    """The trail's rows about these users; tables that were taken back to an older generation may lie behind it."""
+    rows = await connection.fetch(query("verify", "audit_log"), users)
+    return dict(
+        stored_row("audit_log", row)
+        for row in rows
+        if row["log_offset"] < ends.get(row["topic"], row["log_offset"] + 1)
+    )
+
+
 def _user_of(table: str, key: Key, stored: Mapping[Key, Row], folded: Rows) -> int:
-    if "telegram_id" in KEYS[table]:
+    if "telegram_id" in KEYS.get(table, ()):
         return int(key[KEYS[table].index("telegram_id")])
     row = stored.get(key) or folded[table][key]
     return int(row["telegram_id"])

@@ -33,9 +33,10 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "subscriptions": ("telegram_id", "subscription_id"),
 }
 """The tables that are compared, with the columns of their primary keys."""
+TRAIL_KEYS: Final[dict[str, tuple[str, ...]]] = {"audit_log": ("topic", "log_partition", "log_offset")}
+"""What outlives the tables and is compared beside them, by its place in the log."""
 NOT_COMPARED: Final[dict[str, str]] = {
-    "audit_log": "its chains are proven by `botpulse audit verify`, and a rebuild compares every row",
-    "audit_chains": "the ends of audit_log",
+    "audit_chains": "the ends of audit_log, which `botpulse audit verify` proves together with its hashes",
 }
 """The other tables that projections fill, and why not."""
 SHARED: Final = frozenset(
@@ -65,13 +66,15 @@ def original_of(data: Any) -> tuple[int | None, str | None]:
 def stored_row(table: str, record: Mapping[str, Any]) -> tuple[Key, Row]:
     """Return a row of the database as it is compared."""
     row = dict(record)
-    key = tuple(row.pop(column) for column in KEYS[table])
+    key = tuple(row.pop(column) for column in (KEYS.get(table) or TRAIL_KEYS[table]))
     if table == "user_days":
         row["actions"] = unordered(row["actions"])
     elif table == "user_offers":
         row["moments"] = unordered(row["moments"], _MOMENT_BYTES)
     elif table == "tier_history":
         row["caused_by"] = json.loads(row["caused_by"])
+    elif table == "audit_log":
+        row |= {name: row[name] and json.loads(row[name]) for name in ("before", "after")}
     return key, row
 
 

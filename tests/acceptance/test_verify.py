@@ -195,7 +195,7 @@ async def _falsified_rows_are_named_with_their_events(settled: Installation) -> 
     assert clean["users"] >= 120
     assert clean["aggregates"] == {"compared": clean["users"], "elsewhere": 0}
     assert {"counted", "duplicate", "conflict", "invalid"} == clean["verdicts"].keys()
-    assert all(clean["rows"][table] > 0 for table in KEYS), clean["rows"]
+    assert all(clean["rows"][table] > 0 for table in (*KEYS, "audit_log")), clean["rows"]
 
     falsified: dict[tuple[str, str], dict[str, Any]] = {}
     async with connected(settled) as connection:
@@ -213,6 +213,13 @@ async def _falsified_rows_are_named_with_their_events(settled: Installation) -> 
             "FROM user_sessions ORDER BY session_start DESC LIMIT 1) RETURNING telegram_id, session_start"
         )
         await connection.execute("INSERT INTO users (telegram_id) VALUES (987654321)")
+        trail = "SELECT * FROM audit_log WHERE kind = 'payment.refunded' ORDER BY topic, log_partition, seq"
+        refunds = await connection.fetch(trail)
+        place = "topic = $1 AND log_partition = $2 AND log_offset = $3"
+        of = [tuple(row[name] for name in ("topic", "log_partition", "log_offset")) for row in refunds]
+        other = "CASE outcome WHEN 'applied' THEN 'conflict' ELSE 'applied' END"
+        await connection.execute(f"UPDATE audit_log SET outcome = {other} WHERE {place}", *of[0])  # noqa: S608
+        await connection.execute(f"DELETE FROM audit_log WHERE {place}", *of[1])  # noqa: S608
         await connection.execute("UPDATE checkpoints SET events_applied = events_applied - 1 WHERE partition = 1")
 
     outcome = await verified(settled)
@@ -225,10 +232,13 @@ async def _falsified_rows_are_named_with_their_events(settled: Installation) -> 
     assert found.pop(("users", None)).key == {"telegram_id": 987654321}
     checkpoints = {found.pop(("checkpoints", "events_applied")).key["topic"]}
     assert checkpoints == {settled.topics.events.name}
+    trail = [found.pop(("audit_log", column)) for column in ("outcome", None)]
+    assert [tuple(difference.key.values()) for difference in trail] == of[:2]
+    assert [difference.events[0].what.split()[0] for difference in trail] == ["payment.refunded"] * 2
     assert found.keys() == falsified.keys()
 
     text = await settled.botpulse("verify", status=1)
-    assert f"{len(falsified) + 3} differences" in text
+    assert f"{len(falsified) + 5} differences" in text
     assert "somebody" not in text, "personal data is shown only where it is asked for"
     assert "somebody" in await settled.botpulse("verify", "--show-personal", status=1)
 

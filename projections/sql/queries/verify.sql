@@ -103,3 +103,16 @@ SELECT * FROM purchase_triggers;
 -- name: subscriptions
 -- Subscriptions.
 SELECT * FROM subscriptions WHERE telegram_id = ANY ($1::bigint[]);
+
+-- name: audit_log
+-- What the audit trail says of users; the chain's own columns are proven apart.
+SELECT topic, log_partition, log_offset, occurred_at, kind, telegram_id, source, event_id, outcome, before, after
+FROM audit_log
+WHERE telegram_id = ANY ($1::bigint[]);
+
+-- name: audit_log_rows
+-- How many rows the trail has up to these ends ($3) of partitions ($1, $2).
+SELECT count(*)
+FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS e (topic, log_partition, position)
+JOIN audit_log AS a USING (topic, log_partition)
+WHERE a.log_offset < e.position;
