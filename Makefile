@@ -57,7 +57,7 @@ bench: $(READY) ## A short round of all benchmarks, a few minutes; BENCH="--repe
 	@$(BIN)/botpulse bench streams --events 200000 --users 100000 --workers 1 --stock-events 20000 $(BENCH)
 	@$(BIN)/botpulse bench recovery --users 100000 --restart-users 10000 $(BENCH)
 	@$(BIN)/botpulse bench projections --events 100000 --users 20000 --row-events 10000 $(BENCH)
-	@$(BIN)/botpulse bench rebuild --events 100000 --users 20000 $(BENCH)
+	@$(BIN)/botpulse bench replay --events 100000 --users 20000 $(BENCH)
 	@$(BIN)/botpulse bench latency --seconds 20
 	@$(BIN)/botpulse bench queries --users 20000 --events 200000
 
@@ -65,7 +65,7 @@ bench-docs: $(READY) ## All benchmarks in full, half an hour on a quiet machine;
 	@$(BIN)/botpulse bench streams --repeat 3 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench recovery --repeat 3 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench projections --repeat 3 --into docs/benchmarks.md
-	@$(BIN)/botpulse bench rebuild --repeat 3 --into docs/benchmarks.md
+	@$(BIN)/botpulse bench replay --repeat 3 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench latency --into docs/benchmarks.md
 	@$(BIN)/botpulse bench queries --into docs/benchmarks.md
 

@@ -13,8 +13,8 @@ from deploy.bench import latency as latency_bench
 from deploy.bench import projections as projections_bench
 from deploy.bench import projections_report, streams_report
 from deploy.bench import queries as queries_bench
-from deploy.bench import rebuild as rebuild_bench
 from deploy.bench import recovery as recovery_bench
+from deploy.bench import replay as replay_bench
 from deploy.bench import streams as streams_bench
 from deploy.bench.home import bench
 from deploy.bench.tables import Table, machine, place_in, put_into
@@ -170,7 +170,7 @@ def latency(
 
 
 @bench_app.command()
-def rebuild(
+def replay(
     events: Annotated[int, typer.Option(min=100, max=100_000_000, help="Events on the log.")] = 1_000_000,
     users: Annotated[int, typer.Option(min=1, help="Of how many users.")] = 100_000,
     workers: Annotated[
@@ -182,15 +182,15 @@ def rebuild(
     markdown: Markdown = False,
     as_json: Json = False,
 ) -> None:
-    """Events a second of a rebuild beside the live worker's, and what a reader waits during the swap."""
+    """Events a second of a rebuild beside the live worker's, and of verify; the swap under a reader; one user anew."""
     on = machine()
-    with bench(_home("rebuild", into)) as running:
-        results, swaps = rebuild_bench.measure(
+    with bench(_home("replay", into)) as running:
+        results, others = replay_bench.measure(
             running, events=events, users=users, workers=workers or [1, 2], seed=seed, repeat=repeat
         )
-    content = rebuild_bench.content(results, swaps)
-    table = rebuild_bench.table(results, swaps)
-    _tell("rebuild", [table], content, on, as_json=as_json, markdown=markdown, into=into)
+    content = replay_bench.content(results, others)
+    table = replay_bench.table(results, others)
+    _tell("replay", [table], content, on, as_json=as_json, markdown=markdown, into=into)
 
 
 @bench_app.command()

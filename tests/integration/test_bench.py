@@ -43,6 +43,19 @@ async def test_the_projections_are_measured_on_all_events(settings: dict[str, st
     assert 0 < kinds["each"]["events"] <= kinds["projections"]["events"]
 
 
+async def test_replays_are_measured_and_agree(settings: dict[str, str]) -> None:
+    arguments = ("--events", str(EVENTS), "--users", "200", "--workers", "2", "--json")
+    ran = await botpulse(settings, "bench", "replay", *arguments)
+    assert ran.status == 0, ran.err
+    assert [run["workers"] for (run,) in ran.json["runs"]] == [0, 2]
+    assert ran.json["runs"][1][0]["rate"]["events"] >= EVENTS
+    (others,) = ran.json["rounds"]
+    assert others["swap"]["answers"] > 0
+    assert (others["swap"]["empty"], others["swap"]["errors"]) == (0, [])
+    assert others["verify"]["events"] >= EVENTS
+    assert 0 < others["user_records"] < EVENTS
+
+
 async def test_every_question_of_the_guide_is_asked_and_answered_alike(settings: dict[str, str]) -> None:
     arguments = ("--users", "1000", "--events", "20000", "--repeat", "2", "--naive-repeat", "1", "--json")
     ran = await botpulse(settings, "bench", "queries", *arguments)

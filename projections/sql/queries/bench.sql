@@ -74,3 +74,9 @@ SELECT count(*) FROM botpulse.tier_history WHERE telegram_id = ANY ($1::bigint[]
 -- name: dashboard
 -- What the reader of the rebuild's benchmark asks for.
 SELECT * FROM botpulse.revenue_dashboard ORDER BY date DESC LIMIT 30;
+
+-- name: spoil_busiest_user
+-- Takes the messages from the user with the most days, and says who that is.
+UPDATE users SET lifetime_messages = 0
+WHERE telegram_id = (SELECT telegram_id FROM user_days GROUP BY telegram_id ORDER BY count(*) DESC, telegram_id LIMIT 1)
+RETURNING telegram_id;
