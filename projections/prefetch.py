@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from projections.checkpoints import Place
 from projections.intake import Decoded, Intake
-from projections.log_reader import LogReader
 from schemas.records import LogRecord
 
 FETCH_SECONDS: Final = 0.5
@@ -23,16 +22,45 @@ MOST_BYTES: Final = 16 * 1024 * 1024
 """So large may what is ready be when still more is fetched; decoded, the usual events take some ten times as much."""
 
 
+class Reader(Protocol):
+    """What is asked of whoever reads the log."""
+
+    def assign(self, positions: Mapping[Place, int]) -> None:
+        """Read these partitions from these offsets on, and no others."""
+
+    def leave(self, place: Place) -> None:
+        """Return no more of a partition until the next `assign`."""
+
+    async def fetch(self, max_records: int, timeout_seconds: float) -> dict[Place, list[LogRecord]]:
+        """Return what comes next; waits only while there is nothing."""
+        ...
+
+    async def position(self, place: Place) -> int:
+        """Return the offset that is read next."""
+        ...
+
+
 class Prefetch:
     """Reads from given positions on, with a task of its own between `start` and `stop`."""
 
-    def __init__(self, reader: LogReader, intake: Intake, most_records: int) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        intake: Intake,
+        most_records: int,
+        *,
+        most_bytes: int = MOST_BYTES,
+        whole: bool = False,
+    ) -> None:
+        """With `whole` batches are as large as they may be, but for the last one before the stops."""
         self._reader = reader
         self._intake = intake
         self._most = most_records
+        self._most_bytes = most_bytes
+        self._whole = whole
         self._ready = Decoded()
         self._changed = asyncio.Event()
-        """Something is ready, or the task has ended."""
+        """A batch is ready, or the task has ended."""
         self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -63,7 +91,7 @@ class Prefetch:
     @property
     def full(self) -> bool:
         """Whether nothing is fetched until the writer has taken what is ready."""
-        return self._ready.count >= self._most or self._ready.size >= MOST_BYTES
+        return self._ready.count >= self._most or self._ready.size >= self._most_bytes
 
     async def take(self, seconds: float) -> Decoded | None:
         """Return everything that is ready, None if that is nothing for so long. Raises what reading raised."""
@@ -105,7 +133,8 @@ class Prefetch:
                 self._ready.append(decoded)
             else:
                 self._ready = decoded
-            self._changed.set()
+            if self.full or not positions or not self._whole:
+                self._changed.set()
 
     @staticmethod
     def _cut(

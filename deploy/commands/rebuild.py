@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,12 +21,16 @@ from deploy.console import Bar, Json, bar, interruptible, print_json, say
 from deploy.settings import Settings
 from projections import registry
 from projections.generations import layout, swap
-from projections.generations.compare import Difference
+from projections.generations.compare import Difference, Span
 from projections.generations.parts import rebuild_user
 from projections.generations.plan import WAIT_SECONDS, Outcome, Plan
 from projections.generations.rebuild import rebuild as rebuild_tables
 from projections.generations.turn import take_turn
 from projections.settings import Settings as ProjectionSettings
+from projections.sources.broker import BrokerAddress
+from projections.sources.exported import ExportAddress
+from projections.sources.source import LogAddress
+from schemas.fields import EARLIEST
 
 _WAIT = WAIT_SECONDS
 
@@ -46,6 +52,17 @@ def rebuild(
     streams: Annotated[
         bool, typer.Option("--streams", help="The streams' aggregates and ledger instead of the tables.")
     ] = False,
+    begin: Annotated[
+        datetime | None,
+        typer.Option("--from", metavar="TIME", help="Only look, at rows from this UTC day or time on."),
+    ] = None,
+    to: Annotated[
+        datetime | None, typer.Option("--to", metavar="TIME", help="Only look, at rows before this UTC day or time.")
+    ] = None,
+    from_export: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Read what is exported from there, and only what came later from the broker."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Fold all tables anew from the beginning of the log, beside the live ones, and put them in their place.
@@ -58,6 +75,11 @@ def rebuild(
         raise typer.BadParameter("--rollback, --drop-previous and --dry-run exclude each other")
     if sum((rollback, drop_previous, projection is not None, user is not None, streams)) > 1:
         raise typer.BadParameter("--rollback, --drop-previous, --projection, --user and --streams exclude each other")
+    span = _span(begin, to)
+    if span is not None and (rollback or drop_previous or user is not None or streams):
+        raise typer.BadParameter("--from and --to are for a rebuild of all tables, or of one projection's")
+    if from_export is not None and (rollback or drop_previous or streams):
+        raise typer.BadParameter("--from-export is for a rebuild of tables")
     if streams:
         rebuild_streams(dry_run=dry_run, yes=yes, as_json=as_json)
         return
@@ -75,14 +97,36 @@ def rebuild(
             _tell(as_json, {"dropped": dropped}, "dropped" if dropped else "there are no previous tables")
         else:
             with _watching() as watcher:
-                plan = Plan(workers, dry_run, lambda found: _agree(watcher, found, yes, as_json), projection, wait)
+                plan = Plan(
+                    workers,
+                    dry_run or span is not None,
+                    lambda found: _agree(watcher, found, yes, as_json),
+                    projection,
+                    wait,
+                    span,
+                    _log(settings, from_export),
+                )
                 if user is None:
                     outcome = interrupts.run(rebuild_tables(settings, registry.apply, plan, watcher))
                 else:
                     outcome = interrupts.run(rebuild_user(settings, registry.apply, user, plan, watcher))
-            _report(outcome, dry_run, whole=projection is None and user is None, as_json=as_json)
+            _report(outcome, plan.dry_run, whole=projection is None and user is None, as_json=as_json)
             if outcome.differences and not outcome.applied:
                 raise typer.Exit(1)
+
+
+def _span(begin: datetime | None, to: datetime | None) -> Span | None:
+    if begin is None and to is None:
+        return None
+    start = begin.replace(tzinfo=UTC) if begin is not None else EARLIEST
+    end = to.replace(tzinfo=UTC) if to is not None else datetime.max.replace(tzinfo=UTC)
+    if start >= end:
+        raise typer.BadParameter("--from must be before --to")
+    return Span(start, end)
+
+
+def _log(settings: ProjectionSettings, folder: Path | None) -> LogAddress | None:
+    return None if folder is None else ExportAddress(folder, BrokerAddress(settings.bootstrap_servers))
 
 
 def _projection_settings() -> ProjectionSettings:

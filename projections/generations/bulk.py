@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import Final
 
 import asyncpg
@@ -21,15 +22,19 @@ from aiokafka.errors import KafkaError
 from projections.access import OWNER
 from projections.batch import Apply
 from projections.checkpoints import Place
-from projections.generations.follow import Follower, connect_to_next
-from projections.log_reader import LogReader
+from projections.generations.follow import BATCH_RECORDS, Follower, connect_to_next
+from projections.generations.reading import Origin
 from projections.settings import Settings
 from schemas import logs
-from schemas.errors import BotpulseError, ServiceStopped
+from schemas.errors import BotpulseError, ConfigurationError, ServiceStopped
 
 POLL_SECONDS: Final = 0.1
 ORPHAN_SECONDS: Final = 1.0
 """How often a process looks whether the rebuild that started it is still there."""
+FEWEST_RECORDS: Final = BATCH_RECORDS
+MOST_RECORDS: Final = 250_000
+RECORD_MEMORY: Final = 8 * 1024
+"""What a process holds for each record of a batch: decoded, of the one that is written and the one that is read."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +42,30 @@ class Share:
     """What one process folds."""
 
     settings: Settings
+    origin: Origin
     apply: Apply
     partition_counts: Mapping[str, int]
     stops: Mapping[Place, int]
+    batch_records: int
+
+
+def batch_records(available_bytes: int, workers: int) -> int:
+    """Return how many records each process folds before it writes. Pure.
+
+    A user's row is written once a batch, however many events it had: the longer the batch, the fewer rows a record.
+    Half of the memory that is free is left to everybody else.
+    """
+    return max(FEWEST_RECORDS, min(MOST_RECORDS, available_bytes // 2 // workers // RECORD_MEMORY))
+
+
+def available_memory() -> int:
+    """Return how many bytes may be used without anybody being pushed out; where that is unknown, a small figure."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        found = {name: value for name, _, value in (line.partition(":") for line in lines)}
+        return int(found["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return 0
 
 
 def shares(stops: Mapping[Place, int], workers: int) -> list[dict[Place, int]]:
@@ -53,6 +79,7 @@ def shares(stops: Mapping[Place, int], workers: int) -> list[dict[Place, int]]:
 
 async def fold(
     settings: Settings,
+    origin: Origin,
     apply: Apply,
     *,
     partition_counts: Mapping[str, int],
@@ -62,10 +89,12 @@ async def fold(
 ) -> None:
     """Fold the log up to `stops` into the next generation, in `workers` processes; `moved` is told of every batch.
 
-    `apply` must be a function of a module: the processes import it. Raises ServiceStopped with the first process'
-    reason when one of them fails; none is left running, whatever is raised.
+    `apply` must be a function of a module: the processes import it. Raises ServiceStopped or ConfigurationError with
+    the first process' reason when one of them fails; none is left running, whatever is raised.
     """
-    with _processes([Share(settings, apply, partition_counts, share) for share in shares(stops, workers)]) as running:
+    divided = shares(stops, workers)
+    records = batch_records(available_memory(), len(divided))
+    with _processes([Share(settings, origin, apply, partition_counts, share, records) for share in divided]) as running:
         open_ends = dict(running)
         while open_ends:
             for process, end in list(open_ends.items()):
@@ -82,8 +111,8 @@ def _listen(end: Connection, moved: Callable[[int], object]) -> bool:
     try:
         while end.poll():
             said = end.recv()
-            if isinstance(said, str):
-                raise ServiceStopped(said)
+            if isinstance(said, BotpulseError):
+                raise said
             moved(said)
     except EOFError:
         return False
@@ -115,14 +144,16 @@ def _work(share: Share, sending: Connection) -> None:
     # Ctrl-C is for the rebuild, which ends its processes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
+    # Folding makes no cycles, and a batch is millions of objects to look through.
+    gc.disable()
     try:
         uvloop.run(_fold_share(share, sending.send))
+    except ConfigurationError as error:
+        sending.send(ConfigurationError(str(error)))
     except BotpulseError as error:
-        sending.send(str(error))
+        sending.send(ServiceStopped(str(error)))
     except (asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError, OSError) as error:
-        sending.send(f"a process of the rebuild: {type(error).__name__}: {error}")
+        sending.send(ServiceStopped(f"a process of the rebuild: {type(error).__name__}: {error}"))
     finally:
         sending.close()
 
@@ -130,17 +161,20 @@ def _work(share: Share, sending: Connection) -> None:
 async def _fold_share(share: Share, moved: Callable[[int], object]) -> None:
     watching = asyncio.create_task(_end_with_parent(os.getppid()))
     connection = await connect_to_next(share.settings, "botpulse-rebuild-worker", OWNER)
-    reader = LogReader(share.settings.bootstrap_servers)
     try:
-        await reader.start()
-        follower = Follower(
-            share.settings, share.apply, connection=connection, reader=reader, partition_counts=share.partition_counts
-        )
-        await follower.claim(share.stops)
-        await follower.follow(share.stops, moved)
+        async with share.origin.reader() as reader:
+            follower = Follower(
+                share.settings,
+                share.apply,
+                connection=connection,
+                reader=reader,
+                partition_counts=share.partition_counts,
+                batch_records=share.batch_records,
+            )
+            await follower.claim(share.stops)
+            await follower.follow(share.stops, moved)
     finally:
         watching.cancel()
-        await reader.stop()
         connection.terminate()
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 import orjson
@@ -27,14 +28,30 @@ _NOT_COMPARED: Final = {
 }  # fmt: skip
 """Columns that say who wrote and when, not what; and what a hash in the same row covers.
 
-Whether a record without effect was invalid, refused by the database or repeated depends on the code of its day: once its
-copy was redriven, a rebuild that accepts the original counts the copy as the repeated one. How many had an effect, and
-which, is compared."""
+Whether a record without effect was invalid, refused by the database or repeated depends on the code of its day: once
+its copy was redriven, a rebuild that accepts the original counts the copy as the repeated one. How many had an effect,
+and which, is compared."""
 TRAIL: Final = frozenset({"audit_log", "audit_chains"})
 """Kept outside the generations, and folded by a build all the same; of one user alone there is no chain to compare."""
 _HIDDEN: Final = frozenset({"username"})
 _APART: Final = ("applied_events", "refused_events")
 """Compared by what they mean: their rows depend on where batches ended."""
+
+
+_TIMES: Final = (
+    "daily_metrics.date", "hourly_metrics.hour", "user_days.date", "user_offers.date", "user_sessions.session_start",
+    "payment_analytics.occurred_at", "payment_refunds.occurred_at", "payment_disputes.opened_at",
+    "auto_recharge_triggers.triggered_at", "tier_history.changed_at", "dead_letters.appended_at",
+    "audit_log.occurred_at",
+)  # fmt: skip
+"""The tables of which each row is about one time, and the column that has it."""
+
+
+class Span(NamedTuple):
+    """From the first moment on, up to but not including the second; both aware."""
+
+    start: datetime
+    end: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +90,24 @@ async def snapshot(connection: asyncpg.Connection) -> AsyncIterator[None]:
 
 
 async def compare(
-    connection: asyncpg.Connection, source: str, *, tables: Sequence[str] = (), telegram_id: int | None = None
+    connection: asyncpg.Connection,
+    source: str,
+    *,
+    tables: Sequence[str] = (),
+    telegram_id: int | None = None,
+    span: Span | None = None,
 ) -> list[Difference]:
     """Return the tables that differ between the live generation and the one in `source`, as the connection sees them.
 
-    Only `tables`, if there are any; of one user only where `telegram_id` says so.
+    Only `tables`, if there are any; of one user only where `telegram_id` says so; with `span` only rows that are about
+    a time in it.
     """
     differences: list[Difference] = []
     apart = _apart(access.matrix().kept.keys() - (TRAIL if telegram_id is None else frozenset()))
-    found = await connection.fetch(query("generations", "comparisons"), LIVE, source, apart, _ignored(), telegram_id)
+    start, end = span or (None, None)
+    found = await connection.fetch(
+        query("generations", "comparisons"), LIVE, source, apart, _ignored(), telegram_id, _TIMES, start, end
+    )
     for table in found:
         if tables and table["name"] not in tables:
             continue
@@ -90,7 +116,7 @@ async def compare(
             rows = await connection.fetch(table["list_statement"].replace("$1", str(SHOWN)))
             shown = [_row(table["name"], table["key_columns"], row) for row in rows]
             differences.append(Difference(table["name"], counts["gone"], counts["new"], counts["changed"], shown))
-    if not tables and telegram_id is None:
+    if not tables and telegram_id is None and span is None:
         differences += await _digests(connection)
     return differences
 

@@ -20,9 +20,8 @@ from projections.checkpoints import Lease, Place
 from projections.database import open_connection
 from projections.generations.layout import NEXT
 from projections.intake import Intake
-from projections.log_reader import LogReader
 from projections.metrics import Metrics
-from projections.prefetch import Prefetch
+from projections.prefetch import Prefetch, Reader
 from projections.settings import Settings
 from projections.sql import query
 from projections.writer import Writer
@@ -30,6 +29,8 @@ from schemas.records import LogRecord
 
 WAIT_SECONDS: Final = 0.5
 BATCH_RECORDS: Final = 20_000
+RECORD_BYTES: Final = 512
+"""With larger records a batch has fewer of them."""
 LOCK_TIMEOUT_MS: Final = 10_000
 
 Moved = Callable[[int], object]
@@ -62,13 +63,20 @@ class Follower:
         apply: Apply,
         *,
         connection: asyncpg.Connection,
-        reader: LogReader,
+        reader: Reader,
         partition_counts: Mapping[str, int],
+        batch_records: int = BATCH_RECORDS,
     ) -> None:
+        """With more than the usual `batch_records` batches wait until they are full, instead of following closely."""
         self._connection = connection
         self._applied = AppliedEvents()
         self._intake = Intake(settings.topics, partition_counts, self._applied)
-        self._prefetch = Prefetch(reader, self._intake, BATCH_RECORDS)
+        whole = batch_records > BATCH_RECORDS
+        self._prefetch = (
+            Prefetch(reader, self._intake, batch_records, most_bytes=batch_records * RECORD_BYTES, whole=True)
+            if whole
+            else Prefetch(reader, self._intake, batch_records)
+        )
         self._writer = Writer(apply, _send_nothing, Metrics(CollectorRegistry()))
         self._leases: dict[Place, Lease] = {}
 

@@ -25,9 +25,10 @@ from projections.generations.fence import fenced, positions
 from projections.generations.follow import Follower
 from projections.generations.layout import LIVE
 from projections.generations.plan import Outcome, Plan, Watcher
+from projections.generations.reading import Origin
 from projections.generations.turn import take_turn
-from projections.log_reader import LogReader
 from projections.migrations import check_migrated
+from projections.prefetch import Reader
 from projections.preflight import count_partitions
 from projections.registry import PROJECTIONS
 from projections.settings import Settings
@@ -74,15 +75,16 @@ async def correct(
         await connection.execute(statement["put_statement"])
 
 
-class _OfOneUser(LogReader):
+class _OfOneUser:
     """Reads everything and returns the records of one key."""
 
-    def __init__(self, bootstrap_servers: str, key: bytes) -> None:
-        super().__init__(bootstrap_servers)
+    def __init__(self, reader: Reader, key: bytes) -> None:
         self._key = key
+        self._reader = reader
+        self.assign, self.leave, self.position = reader.assign, reader.leave, reader.position
 
     async def fetch(self, max_records: int, timeout_seconds: float) -> dict[Place, list[LogRecord]]:
-        fetched = await super().fetch(max_records, timeout_seconds)
+        fetched = await self._reader.fetch(max_records, timeout_seconds)
         return {place: [r for r in records if r.key == self._key] for place, records in fetched.items()}
 
 
@@ -104,9 +106,8 @@ async def rebuild_user(settings: Settings, apply: Apply, telegram_id: int, plan:
         stack.callback(session.terminate)
         source = await _hide_live_tables(session)
         key = str(telegram_id).encode()
-        reader = _OfOneUser(settings.bootstrap_servers, key)
-        await reader.start()
-        stack.push_async_callback(reader.stop)
+        origin = Origin(settings.bootstrap_servers, plan.log)
+        reader = _OfOneUser(await stack.enter_async_context(origin.reader()), key)
         follower = Follower(settings, apply, connection=session, reader=reader, partition_counts=counts)
         places = _places(settings, counts, key)
 

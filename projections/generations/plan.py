@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from projections.generations.compare import Difference
+from projections.generations.compare import Difference, Span
+from projections.sources.source import LogAddress
 
 WAIT_SECONDS: Final = 60.0
 """How long a swap waits for whoever is in its way."""
@@ -35,6 +36,10 @@ class Plan:
     projection: str | None = None
     """Correct the rows of this projection alone, instead of swapping."""
     wait_seconds: float = WAIT_SECONDS
+    span: Span | None = None
+    """Only look, and only at rows that are about a time in it."""
+    log: LogAddress | None = None
+    """Read the log there instead of from the broker."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,13 @@ from projections.access import OWNER, PROJECTOR
 from projections.batch import Apply
 from projections.database import connect
 from projections.generations import bulk, layout, swap
-from projections.generations.compare import Difference, compare, snapshot
+from projections.generations.compare import Difference, Span, compare, snapshot
 from projections.generations.fence import aligned, draw_close, positions
 from projections.generations.follow import Follower, connect_to_next
 from projections.generations.parts import correct, tables_of
 from projections.generations.plan import Outcome, Plan, Watcher
+from projections.generations.reading import Origin
 from projections.generations.turn import take_turn
-from projections.log_reader import LogReader
 from projections.migrations import check_migrated
 from projections.preflight import count_partitions
 from projections.settings import Settings
@@ -74,12 +74,15 @@ async def _fill(
     total = sum(stops.values())
     watcher.step("folding the log", total)
     began = time.monotonic()
-    await bulk.fold(settings, apply, partition_counts=counts, stops=stops, workers=plan.workers, moved=watcher.moved)
+    origin = Origin(settings.bootstrap_servers, plan.log)
+    await bulk.fold(
+        settings, origin, apply, partition_counts=counts, stops=stops, workers=plan.workers, moved=watcher.moved
+    )
     folded = time.monotonic()
     watcher.step("indexes and foreign keys", len(later))
     await layout.complete(control, later, lambda _: watcher.moved(1))
     completed = time.monotonic()
-    async with _follower(settings, apply, counts) as follower:
+    async with _follower(settings, origin, apply, counts) as follower:
         await follower.claim(stops)
         live = await positions(control)
         await follower.adopt(live)
@@ -87,7 +90,7 @@ async def _fill(
         await draw_close(control, follower, watcher.moved)
         built_at: datetime = await control.fetchval(query("generations", "now"))
         compared = time.monotonic()
-        differences = await _compare(settings, control, follower, watcher, tables)
+        differences = await _compare(settings, control, follower, watcher, tables, plan.span)
         compare_seconds = time.monotonic() - compared
         if plan.projection is None:
             agreed = not plan.dry_run and (not differences or plan.agree(differences))
@@ -104,19 +107,24 @@ async def _fill(
 
 
 @asynccontextmanager
-async def _follower(settings: Settings, apply: Apply, counts: Mapping[str, int]) -> AsyncIterator[Follower]:
+async def _follower(
+    settings: Settings, origin: Origin, apply: Apply, counts: Mapping[str, int]
+) -> AsyncIterator[Follower]:
     connection = await connect_to_next(settings, "botpulse-rebuild-follower", PROJECTOR)
-    reader = LogReader(settings.bootstrap_servers)
     try:
-        await reader.start()
-        yield Follower(settings, apply, connection=connection, reader=reader, partition_counts=counts)
+        async with origin.reader() as reader:
+            yield Follower(settings, apply, connection=connection, reader=reader, partition_counts=counts)
     finally:
-        await reader.stop()
         connection.terminate()
 
 
 async def _compare(
-    settings: Settings, control: asyncpg.Connection, follower: Follower, watcher: Watcher, tables: Sequence[str]
+    settings: Settings,
+    control: asyncpg.Connection,
+    follower: Follower,
+    watcher: Watcher,
+    tables: Sequence[str],
+    span: Span | None,
 ) -> list[Difference]:
     connection = await connect(
         settings.database_url,
@@ -131,6 +139,6 @@ async def _compare(
             async with aligned(control, follower):
                 await stack.enter_async_context(snapshot(connection))
             watcher.step("comparing", 0)
-            return await compare(connection, layout.NEXT, tables=tables)
+            return await compare(connection, layout.NEXT, tables=tables, span=span)
     finally:
         connection.terminate()

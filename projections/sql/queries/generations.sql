@@ -86,7 +86,8 @@ SELECT 1;
 -- name: comparisons
 -- For every table that both generations ($1, $2) have, but those named in $3: the statement that counts the rows that
 -- differ, and the one that lists the first of them. $4: columns that are not compared, as table.column. $5: only the rows
--- of this user, of tables that say whose a row is; null: all rows.
+-- of this user, of tables that say whose a row is; null: all rows. $6: columns of time, as table.column; with $7 and $8 only
+-- the rows from that time on and before that one, of tables that have such a column.
 SELECT
     t.name,
     t.key_columns,
@@ -109,7 +110,11 @@ FROM (
             'FROM (SELECT * FROM %1$I.%3$I%7$s) AS o FULL JOIN (SELECT * FROM %2$I.%3$I%7$s) AS n USING (%4$s) '
             'WHERE ROW(%5$s) IS DISTINCT FROM ROW(%6$s)',
             $1::text, $2::text, o.relname, k.keys, c.old_columns, c.new_columns,
-            ' WHERE telegram_id = ' || $5::bigint
+            coalesce(
+                ' WHERE telegram_id = ' || $5::bigint,
+                ' WHERE ' || quote_ident(c.time_column) || ' >= ' || quote_literal($7::timestamptz)
+                || ' AND ' || quote_ident(c.time_column) || ' < ' || quote_literal($8::timestamptz)
+            )
         ) AS differing
     FROM pg_class AS o
     JOIN pg_class AS n ON n.relname = o.relname AND n.relnamespace = to_regnamespace($2) AND n.relkind = o.relkind
@@ -124,7 +129,11 @@ FROM (
     CROSS JOIN LATERAL (
         SELECT string_agg(format('o.%I', a.attname), ', ' ORDER BY a.attnum) AS old_columns,
             string_agg(format('n.%I', a.attname), ', ' ORDER BY a.attnum) AS new_columns,
-            bool_or(a.attname = 'telegram_id') AS says_whose
+            bool_or(a.attname = 'telegram_id') AS says_whose,
+            CASE
+                WHEN $7::timestamptz IS NOT NULL
+                    THEN max(a.attname::text) FILTER (WHERE o.relname || '.' || a.attname = ANY ($6::text[]))
+            END AS time_column
         FROM pg_attribute AS a
         JOIN pg_attribute AS b ON b.attrelid = n.oid AND b.attname = a.attname AND NOT b.attisdropped
         WHERE a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -132,6 +141,7 @@ FROM (
     ) AS c
     WHERE o.relnamespace = to_regnamespace($1) AND o.relkind IN ('r', 'p') AND NOT o.relispartition
         AND o.relname <> ALL ($3::text[]) AND ($5::bigint IS NULL OR c.says_whose)
+        AND ($7::timestamptz IS NULL OR c.time_column IS NOT NULL)
 ) AS t
 ORDER BY t.name;
 

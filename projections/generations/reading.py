@@ -1,0 +1,87 @@
+"""Where a rebuild reads the log: from the broker, or exported days from their files and what came later from there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from projections.checkpoints import Place
+from projections.log_reader import LogReader
+from projections.prefetch import Reader
+from projections.sources.source import LogAddress, LogSource
+from schemas.errors import ConfigurationError
+from schemas.records import LogRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The log of a rebuild; can be sent to another process. With `address` it is read there instead."""
+
+    bootstrap_servers: str
+    address: LogAddress | None = None
+
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[Reader]:
+        """Open it. Raises KafkaError when no broker answers, ConfigurationError for an export that can't be read."""
+        async with AsyncExitStack() as stack:
+            if self.address is not None:
+                yield SourceReader(await stack.enter_async_context(self.address.open()))
+                return
+            reader = LogReader(self.bootstrap_servers)
+            stack.push_async_callback(reader.stop)
+            await reader.start()
+            yield reader
+
+
+class SourceReader:
+    """Reads a source as the live worker reads the broker: topic after topic, on and on from given positions."""
+
+    def __init__(self, source: LogSource) -> None:
+        self._source = source
+        self._positions: dict[Place, int] = {}
+        self._left: set[Place] = set()
+        self._reading: AsyncIterator[dict[Place, list[LogRecord]]] | None = None
+
+    def assign(self, positions: Mapping[Place, int]) -> None:
+        """Read these partitions from these offsets on, and no others."""
+        self._positions, self._left, self._reading = dict(positions), set(), None
+
+    def leave(self, place: Place) -> None:
+        """Return no more of a partition until the next `assign`."""
+        self._left.add(place)
+
+    async def position(self, place: Place) -> int:
+        """Return the offset that is read next."""
+        return self._positions[place]
+
+    async def fetch(self, max_records: int, timeout_seconds: float) -> dict[Place, list[LogRecord]]:
+        """Return what comes next of some partition, and nothing at the source's end. Raises ConfigurationError."""
+        if self._reading is None:
+            self._reading = self._read(dict(self._positions))
+        try:
+            return await anext(self._reading)
+        except StopAsyncIteration:
+            # What came since is a new reading from where this one has ended.
+            self._reading = None
+            await asyncio.sleep(timeout_seconds / 10)
+            return {}
+
+    async def _read(self, positions: dict[Place, int]) -> AsyncIterator[dict[Place, list[LogRecord]]]:
+        for topic in sorted({place.topic for place in positions}):
+            bounds = await self._source.bounds(topic)
+            start = {place.partition: at for place, at in positions.items() if place.topic == topic}
+            missing = [number for number in start if number not in bounds]
+            if missing:
+                raise ConfigurationError(f"{topic}/{missing[0]} is not on the log that is read")
+            end = {number: max(at, bounds[number].end) for number, at in start.items()}
+            async for number, records in self._source.read(topic, start, end):
+                place = Place(topic, number)
+                if place not in self._left:
+                    self._positions[place] = records[-1].offset + 1
+                    yield {place: list(records)}
+            for number, at in end.items():
+                # Behind the last record may be a gap without any.
+                if (place := Place(topic, number)) not in self._left:
+                    self._positions[place] = at

@@ -1,0 +1,80 @@
+"""A rebuild that only looks at some days, and one that reads exported days in place of the broker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from deploy.local import StackInfo
+from schemas.topics import Topics
+from tests.support.cli import botpulse
+from tests.support.rebuilding import Rebuilding, rebuilding
+
+
+@pytest.fixture
+async def work(stack: StackInfo, topics: Topics, database_url: str) -> AsyncIterator[Rebuilding]:
+    async with rebuilding(stack, topics, database_url) as made:
+        yield made
+
+
+async def forget_the_log(work: Rebuilding) -> None:
+    """Delete what is on the topic of events, as a retention of some days would."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=work.bootstrap_servers)
+    await admin.start()
+    try:
+        places = {TopicPartition(topic, number): end for (topic, number), end in (await work.ends()).items() if end}
+        await admin.delete_records({place: RecordsToDelete(before_offset=end) for place, end in places.items()})
+    finally:
+        await admin.close()
+
+
+async def test_a_look_at_some_days_and_exported_days_in_place_of_the_broker(work: Rebuilding, tmp_path: Path) -> None:
+    await work.simulate(3_000, seed=21)
+    worker = work.live()
+    await work.applied()
+    rows = await work.query("SELECT date FROM daily_metrics WHERE revenue_cents > 0 ORDER BY date DESC LIMIT 2")
+    last, before_last = (row["date"].isoformat() for row in rows)
+    good = await work.tables()
+    await work.execute("UPDATE daily_metrics SET revenue_cents = revenue_cents + 100")
+    spoiled = await work.tables()
+
+    # The days looked at, and no others; nothing is swapped, whatever was agreed to.
+    out, _ = await work.rebuild("--from", before_last, "--to", last, "--yes", "--json", status=1)
+    (difference,) = json.loads(out)["differences"]
+    assert (difference["table"], difference["changed"]) == ("daily_metrics", 1)
+    assert difference["rows"][0]["key"] == {"date": before_last}
+    out, _ = await work.rebuild("--to", "2014-01-01", "--json")
+    assert json.loads(out)["differences"] == []
+    assert await work.tables() == spoiled
+    assert await work.schemas() == ["botpulse"]
+    await work.rebuild("--from", last, "--to", before_last, status=2)
+
+    # What the broker has deleted since it was exported is read from the files, and the rest from the broker.
+    exported = await botpulse(work.environment, "export", str(tmp_path), "--with-today")
+    assert exported.status == 0, exported.err
+    await forget_the_log(work)
+    await work.simulate(500, seed=22)
+    await work.applied()
+    _, err = await work.rebuild("--dry-run", status=2)
+    assert "no longer has the records" in err
+    busiest = await work.query("SELECT telegram_id FROM user_days GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")
+    user = str(busiest[0]["telegram_id"])
+    await work.execute(f"UPDATE users SET lifetime_messages = 0 WHERE telegram_id = {user}")  # noqa: S608
+    await work.rebuild("--user", user, "--yes", "--from-export", str(tmp_path))
+    out, _ = await work.rebuild("--yes", "--json", "--from-export", str(tmp_path))
+    told = json.loads(out)
+    assert [difference["table"] for difference in told["differences"]] == ["daily_metrics"]
+    assert told["applied"]
+    await work.simulate(100, seed=23)
+    await work.applied()
+    out, _ = await work.rebuild("--dry-run", "--json", "--from-export", str(tmp_path))
+    assert json.loads(out)["differences"] == []
+    verified = await botpulse(work.environment, "verify", "--from-export", str(tmp_path))
+    assert verified.status == 0, verified.out
+    assert worker.process.poll() is None, worker.said()
+    assert {row[0] for row in good["users"]} <= {row[0] for row in (await work.tables())["users"]}
