@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import OffsetOutOfRangeError
@@ -14,8 +14,8 @@ from aiokafka.structs import TopicPartition
 from projections.checkpoints import Place
 from schemas.errors import ConfigurationError, ServiceStopped
 from schemas.kafka_connection import client_options
-from schemas.log_reading import accept_any_header_name
-from schemas.records import LogRecord
+from schemas.log_reading import accept_any_header_name, bare_records
+from schemas.records import BareRecord, LogRecord, placed
 
 FETCH_BYTES: Final = 8 * 1024 * 1024
 """Most that is fetched ahead while a batch is written: what memory holds beside the batch in hand."""
@@ -27,8 +27,10 @@ STOP_AGAIN_SECONDS: Final = 0.2
 class LogReader:
     """A reader of some partitions; only committed records, transaction markers passed over."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, bootstrap_servers: str, key: bytes | None = None) -> None:
+        """With `key` only the records of that key are returned."""
         accept_any_header_name()
+        self._key = key
         self._consumer = AIOKafkaConsumer(
             **client_options(bootstrap_servers),
             enable_auto_commit=False,
@@ -36,6 +38,7 @@ class LogReader:
             isolation_level="read_committed",
             fetch_max_bytes=FETCH_BYTES,
             max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+            key_deserializer=bare_records,
             fetch_max_wait_ms=500,
             retry_backoff_ms=200,
         )
@@ -75,7 +78,12 @@ class LogReader:
                 f"the log no longer has the records that come next ({error}): they were deleted, or the topic was "
                 "replaced; the tables can't be folded from this log (settings KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL)"
             ) from None
-        return {Place(tp.topic, tp.partition): records for tp, records in fetched.items()}
+        return {(place := Place(tp.topic, tp.partition)): self._at(place, records) for tp, records in fetched.items()}
+
+    def _at(self, place: Place, records: Sequence[BareRecord]) -> list[LogRecord]:
+        if self._key is not None:
+            records = [record for record in records if record.key == self._key]
+        return [placed(record, place) for record in records]
 
     async def position(self, place: Place) -> int:
         """Return the offset that is read next: past the last record returned and the gap behind it, if any."""
@@ -104,14 +112,15 @@ class LogReader:
 
         Raises ServiceStopped if the broker does not hand them out in time.
         """
-        found: dict[Place, Any] = {}
+        found: dict[Place, LogRecord] = {}
         self.assign(offsets)
         try:
             async with asyncio.timeout(READ_BACK_SECONDS):
                 while len(found) < len(offsets):
                     for tp, records in (await self._consumer.getmany(timeout_ms=500)).items():
                         if records:
-                            found.setdefault(Place(tp.topic, tp.partition), records[0])
+                            place = Place(tp.topic, tp.partition)
+                            found.setdefault(place, placed(records[0], place))
                             self._consumer.pause(tp)
         except TimeoutError:
             missing = ", ".join(str(place) for place in offsets if place not in found)

@@ -49,8 +49,8 @@ class PlacedRecord(NamedTuple):
     headers: Sequence[tuple[str, bytes]]
 
 
-def placed(record: BareRecord, place: Place) -> PlacedRecord:
-    """Return the record with its place."""
+def placed(record: BareRecord, place: tuple[str, int]) -> PlacedRecord:
+    """Return the record with its place, (topic, partition)."""
     return PlacedRecord(*place, record.offset, record.timestamp, record.key, record.value, record.headers)
 
 

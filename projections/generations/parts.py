@@ -28,14 +28,12 @@ from projections.generations.plan import Outcome, Plan, Watcher
 from projections.generations.reading import Origin
 from projections.generations.turn import take_turn
 from projections.migrations import check_migrated
-from projections.prefetch import Reader
 from projections.preflight import count_partitions
 from projections.registry import PROJECTIONS
 from projections.settings import Settings
 from projections.sql import query
 from schemas.errors import ConfigurationError
 from schemas.partitioner import partition_of
-from schemas.records import LogRecord
 
 
 def tables_of(projection: str | None) -> tuple[str, ...]:
@@ -75,19 +73,6 @@ async def correct(
         await connection.execute(statement["put_statement"])
 
 
-class _OfOneUser:
-    """Reads everything and returns the records of one key."""
-
-    def __init__(self, reader: Reader, key: bytes) -> None:
-        self._key = key
-        self._reader = reader
-        self.assign, self.leave, self.position = reader.assign, reader.leave, reader.position
-
-    async def fetch(self, max_records: int, timeout_seconds: float) -> dict[Place, list[LogRecord]]:
-        fetched = await self._reader.fetch(max_records, timeout_seconds)
-        return {place: [r for r in records if r.key == self._key] for place, records in fetched.items()}
-
-
 async def rebuild_user(settings: Settings, apply: Apply, telegram_id: int, plan: Plan, watcher: Watcher) -> Outcome:
     """Fold one user's events anew and correct the user's rows, if `plan` says so. Raises as `rebuild` does."""
     control = await take_turn(settings)
@@ -107,7 +92,7 @@ async def rebuild_user(settings: Settings, apply: Apply, telegram_id: int, plan:
         source = await _hide_live_tables(session)
         key = str(telegram_id).encode()
         origin = Origin(settings.bootstrap_servers, plan.log)
-        reader = _OfOneUser(await stack.enter_async_context(origin.reader()), key)
+        reader = await stack.enter_async_context(origin.reader(key))
         follower = Follower(settings, apply, connection=session, reader=reader, partition_counts=counts)
         places = _places(settings, counts, key)
 

@@ -23,13 +23,16 @@ class Origin:
     address: LogAddress | None = None
 
     @asynccontextmanager
-    async def reader(self) -> AsyncIterator[Reader]:
-        """Open it. Raises KafkaError when no broker answers, ConfigurationError for an export that can't be read."""
+    async def reader(self, key: bytes | None = None) -> AsyncIterator[Reader]:
+        """Open it; with `key` only for the records of that key.
+
+        Raises KafkaError when no broker answers, ConfigurationError for an export that can't be read.
+        """
         async with AsyncExitStack() as stack:
             if self.address is not None:
-                yield SourceReader(await stack.enter_async_context(self.address.open()))
+                yield SourceReader(await stack.enter_async_context(self.address.open()), key)
                 return
-            reader = LogReader(self.bootstrap_servers)
+            reader = LogReader(self.bootstrap_servers, key)
             stack.push_async_callback(reader.stop)
             await reader.start()
             yield reader
@@ -38,8 +41,9 @@ class Origin:
 class SourceReader:
     """Reads a source as the live worker reads the broker: topic after topic, on and on from given positions."""
 
-    def __init__(self, source: LogSource) -> None:
+    def __init__(self, source: LogSource, key: bytes | None = None) -> None:
         self._source = source
+        self._key = key
         self._positions: dict[Place, int] = {}
         self._left: set[Place] = set()
         self._reading: AsyncIterator[dict[Place, list[LogRecord]]] | None = None
@@ -80,7 +84,7 @@ class SourceReader:
                 place = Place(topic, number)
                 if place not in self._left:
                     self._positions[place] = records[-1].offset + 1
-                    yield {place: list(records)}
+                    yield {place: [r for r in records if self._key is None or r.key == self._key]}
             for number, at in end.items():
                 # Behind the last record may be a gap without any.
                 if (place := Place(topic, number)) not in self._left:

@@ -14,8 +14,8 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from projections.sources.source import Bounds
 from schemas.errors import ConfigurationError, ServiceStopped
 from schemas.kafka_connection import client_options, why_refused
-from schemas.log_reading import accept_any_header_name
-from schemas.records import LogRecord
+from schemas.log_reading import accept_any_header_name, bare_records
+from schemas.records import LogRecord, Place, placed
 
 _REQUEST_MS: Final = 10_000
 _FETCH_MS: Final = 200
@@ -40,6 +40,7 @@ class BrokerAddress:
                 auto_offset_reset="none",
                 isolation_level="read_committed",
                 max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
+                key_deserializer=bare_records,
             )
         except ValueError:
             raise self._unreachable() from None
@@ -115,7 +116,8 @@ class BrokerSource:
                     if records and records[-1].offset >= upto:
                         records = [record for record in records if record.offset < upto]
                     if records:
-                        yield place.partition, records
+                        at = Place(topic, place.partition)
+                        yield place.partition, [placed(record, at) for record in records]
                 # The position also moves over what has no records.
                 done = {place for place in left if await self._consumer.position(place) >= ends[place]}
                 if done:
