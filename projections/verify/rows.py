@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 Key = tuple[Any, ...]
@@ -50,7 +51,12 @@ _MOMENT_BYTES: Final = 8
 
 def kind_of(event: Any) -> str:
     """Return the middle of the event type's name: `payment.succeeded`."""
-    return str(event.type).removeprefix("botpulse.").rpartition(".")[0]
+    return _middle(event.type)
+
+
+@lru_cache(maxsize=256)
+def _middle(event_type: str) -> str:
+    return event_type.removeprefix("botpulse.").rpartition(".")[0]
 
 
 def order_of(event: Any) -> tuple[datetime, str, str]:

@@ -42,6 +42,7 @@ _FIELDS: Final = {
     },
 }
 """Kinds that say something of a profile, with the members whose columns have other names."""
+_TOLD: Final = frozenset({*_SAID, *_FIELDS, "user.bot_blocked", "user.bot_unblocked"})
 _UNSAID: Final = {"is_blocked": False, "auto_recharge_enabled": False}
 
 
@@ -68,13 +69,15 @@ def trail_of(entries: Sequence[Entry], changes: Iterable[Arrival], written: Coll
     profile = _Profile()
     known: dict[tuple[str, ...], Order] = {}
     for entry in _as_written(entries, written):
-        arrival = arrival_of(entry.event, entry.record)
-        event: Any = arrival.event
+        event: Any = entry.event
         kind = kind_of(event)
+        if kind not in _TOLD:
+            continue
+        arrival = arrival_of(event, entry.record)
         if kind in _SAID:
             outcome = "conflict" if entry.verdict is Verdict.CONFLICT else _outcome(kind, event, known)
             rows[_place(arrival)] = _row(arrival, outcome, None, _members(kind, event))
-        elif kind in _FIELDS or kind in ("user.bot_blocked", "user.bot_unblocked"):
+        else:
             before = dict(profile.values)
             _say(kind, event, profile)
             changed = [name for name, value in profile.values.items() if value != before.get(name)]
@@ -95,10 +98,11 @@ def _as_written(entries: Sequence[Entry], written: Collection[Key]) -> Iterator[
     copied: set[int] = set()
     """Offsets of originals in whose place a copy was accepted."""
     copies: dict[int, Entry] = {}
-    by_offset = {entry.record.offset: entry for entry in entries}
-    for entry in entries:
+    repeated = [entry for entry in entries if entry.verdict is Verdict.DUPLICATE]
+    by_offset = {entry.record.offset: entry for entry in entries} if repeated else {}
+    for entry in repeated:
         record = entry.record
-        if entry.verdict is Verdict.DUPLICATE and (record.topic, record.partition, record.offset) in written:
+        if (record.topic, record.partition, record.offset) in written:
             for place in originals_of(record.headers):
                 original = by_offset.get(place.offset)
                 if original is not None and (record.topic, record.partition, place.offset) not in written:

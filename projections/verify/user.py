@@ -54,6 +54,13 @@ _COUNTED_BY_HOUR: Final = {
     "message.sent": "messages_sent",
     "admin.action_taken": "admin_actions",
 }
+_COUNTED_BY_DAY: Final = {
+    "message.received": "messages_received",
+    "credits.spent": "credits_spent",
+    "content.unlocked": "content_unlocks",
+}
+_KIND_COLUMNS: Final = {kind: f"kind_{kind}" for kind in get_args(MessageKind)}
+_HOUR_COLUMNS: Final = {hour: f"hour_{hour:02}" for hour in range(24)}
 
 Action = tuple[datetime, str, int]
 """When, what, and how many credits or cents."""
@@ -91,6 +98,8 @@ class User:
         self._registered: list[datetime] = []
         self._referrals: list[Any] = []
         self._actions: list[Action] = []
+        self._in_order: list[Action] | None = None
+        """All own actions, once somebody has asked for them and until the next event."""
         self._sent: list[datetime] = []
         self._tier_changes: dict[str, Row] = {}
         self._times: list[tuple[datetime, str]] = []
@@ -100,6 +109,7 @@ class User:
         """Take one event in; returns why it is a conflict, and then has changed nothing."""
         event: Any = arrival.event
         kind = kind_of(event)
+        self._in_order = None
         if kind in MONEY:
             conflict = self.money.apply(kind, event)
             if conflict is None:
@@ -163,8 +173,10 @@ class User:
 
     def actions(self) -> list[Action]:
         """Return the own actions in order of time; a charge is one, at the time that counts for it."""
-        charged = [(e.time, "payment.succeeded", e.data.amount_cents) for e in self.money.charges.values()]
-        return sorted([*self._actions, *charged])
+        if self._in_order is None:
+            charged = [(e.time, "payment.succeeded", e.data.amount_cents) for e in self.money.charges.values()]
+            self._in_order = sorted([*self._actions, *charged])
+        return self._in_order
 
     def rows(self, sessions_from: datetime | None = None) -> Rows:
         """Return the user's rows in every table; sessions are made of the actions from `sessions_from` on."""
@@ -190,12 +202,13 @@ class User:
             yield time.date(), column, amount
         if self._registered:
             yield min(self._registered).date(), "new_users", 1
-        for (_, day), row in self._days(self.actions()).items():
-            yield day, "active_users", int(row["own_actions"] > 0)
-            yield day, "messages_received", row["messages_received"]
-            yield day, "messages_sent", row["messages_sent"]
-            yield day, "credits_spent", row["credits_spent"]
-            yield day, "content_unlocks", row["unlocks"]
+        for day in {time.date() for time, _, _ in self.actions()}:
+            yield day, "active_users", 1
+        for time, kind, amount in self._actions:
+            if kind in _COUNTED_BY_DAY:
+                yield time.date(), _COUNTED_BY_DAY[kind], amount if kind == "credits.spent" else 1
+        for time in self._sent:
+            yield time.date(), "messages_sent", 1
 
     def hour_figures(self) -> Iterable[tuple[datetime, str]]:
         """Yield what counts in hours: a time of the hour, the column."""
@@ -256,8 +269,8 @@ class User:
         hours = Counter(time.hour for time, _ in self.messages)
         return {
             (self.telegram_id,): {
-                **{f"kind_{kind}": kinds[kind] for kind in get_args(MessageKind)},
-                **{f"hour_{hour:02}": hours[hour] for hour in range(24)},
+                **{column: kinds[kind] for kind, column in _KIND_COLUMNS.items()},
+                **{column: hours[hour] for hour, column in _HOUR_COLUMNS.items()},
             }
         }
 
@@ -284,19 +297,21 @@ class User:
         for action in actions:
             days.setdefault(action[0].date(), []).append(action)
         sent = Counter(time.date() for time in self._sent)
-        return {
-            (self.telegram_id, day): {
-                "messages_received": sum(kind == "message.received" for _, kind, _ in days.get(day, ())),
-                "messages_sent": sent[day],
-                "own_actions": len(days.get(day, ())),
-                "purchases": sum(kind == "payment.succeeded" for _, kind, _ in days.get(day, ())),
-                "spend_cents": sum(n for _, kind, n in days.get(day, ()) if kind == "payment.succeeded"),
-                "credits_spent": sum(n for _, kind, n in days.get(day, ()) if kind == "credits.spent"),
-                "unlocks": sum(kind == "content.unlocked" for _, kind, _ in days.get(day, ())),
-                "actions": sorted(map(_packed, days.get(day, ()))),
-            }
-            for day in {**days, **sent}
-        }
+        return {(self.telegram_id, day): _day(days.get(day, []), sent[day]) for day in {**days, **sent}}
+
+
+def _day(actions: list[Action], sent: int) -> Row:
+    kinds = Counter(kind for _, kind, _ in actions)
+    return {
+        "messages_received": kinds["message.received"],
+        "messages_sent": sent,
+        "own_actions": len(actions),
+        "purchases": kinds["payment.succeeded"],
+        "spend_cents": sum(amount for _, kind, amount in actions if kind == "payment.succeeded"),
+        "credits_spent": sum(amount for _, kind, amount in actions if kind == "credits.spent"),
+        "unlocks": kinds["content.unlocked"],
+        "actions": sorted(map(_packed, actions)),
+    }
 
 
 def _packed(action: Action) -> bytes:
