@@ -10,6 +10,7 @@ import asyncpg
 from projections import access, sql
 from projections.database import SCHEMA
 from projections.migrations import build_generation
+from schemas.errors import ConfigurationError
 
 LIVE: Final = SCHEMA
 NEXT: Final = "botpulse_next"
@@ -31,9 +32,18 @@ async def build_bare(connection: asyncpg.Connection) -> list[str]:
     """Create the next generation in place of what a killed rebuild has left; return what `complete` has to make.
 
     Foreign keys and every index that no constraint needs come after the load: then each is made once, from all rows,
-    instead of row by row.
+    instead of row by row. Raises ConfigurationError where the owner of the tables may not make a schema.
     """
     await drop(connection, NEXT)
+    try:
+        return await _build(connection)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise ConfigurationError(
+            f"DATABASE_URL: {error}: rights of a database are not copied with it; `botpulse migrate` gives them"
+        ) from None
+
+
+async def _build(connection: asyncpg.Connection) -> list[str]:
     async with connection.transaction():
         await build_generation(connection, NEXT)
         await connection.execute(sql.query("generations", "own_refusals"))

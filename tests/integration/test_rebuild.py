@@ -172,6 +172,15 @@ async def test_one_rebuild_at_a_time(work: Rebuilding) -> None:
     assert await first.wait() == 0
 
 
+async def test_a_copied_database_without_its_rights_is_named(
+    stack: StackInfo, topics: Topics, database_url: str
+) -> None:
+    work = Rebuilding(stack.bootstrap_servers, topics, database_url)
+    _, err = await work.rebuild("--dry-run", status=2)
+    assert "permission denied for database" in err
+    assert "botpulse migrate" in err
+
+
 async def test_who_is_in_the_way_of_the_swap_is_named_and_waited_for(work: Rebuilding) -> None:
     await work.simulate(1_000, seed=9)
     work.live()
