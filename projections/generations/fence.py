@@ -17,6 +17,8 @@ from projections.sql import query
 
 FENCE_SECONDS: Final = 2.0
 """How long the live worker waits at most, less than its lock_timeout: so it does not even notice."""
+SILENT_SECONDS = 30.0
+"""How long whoever holds the fence may ask nothing of the database: a frozen rebuild must not hold up everybody."""
 CLOSE: Final = 5_000
 """With fewer records to fold the rest can be folded while the live worker waits."""
 ATTEMPTS: Final = 50
@@ -42,7 +44,11 @@ async def fenced(connection: asyncpg.Connection) -> AsyncIterator[dict[Place, in
     """
     async with connection.transaction():
         try:
-            await connection.execute(query("generations", "fence").format(milliseconds=int(FENCE_SECONDS * 1000)))
+            await connection.execute(
+                query("generations", "fence").format(
+                    milliseconds=int(FENCE_SECONDS * 1000), silent_milliseconds=int(SILENT_SECONDS * 1000)
+                )
+            )
         except asyncpg.LockNotAvailableError:
             raise Busy("somebody else holds the live checkpoints; try again") from None
         yield await positions(connection)

@@ -32,7 +32,7 @@ from projections.generations.follow import Follower, connect_to_next
 from projections.generations.parts import correct, tables_of
 from projections.generations.plan import Outcome, Plan, Watcher
 from projections.generations.reading import Origin
-from projections.generations.turn import take_turn
+from projections.generations.turn import RebuildError, take_turn
 from projections.migrations import check_migrated
 from projections.preflight import count_partitions
 from projections.settings import Settings
@@ -42,8 +42,8 @@ from projections.sql import query
 async def rebuild(settings: Settings, apply: Apply, plan: Plan, watcher: Watcher) -> Outcome:
     """Build, compare, and swap if `plan` says so.
 
-    Raises ConfigurationError, RebuildError (another rebuild runs; somebody is in the way of the swap), ServiceStopped
-    (a process failed); the live tables are as they were then.
+    Raises ConfigurationError, RebuildError (another rebuild runs; somebody is in the way of the swap; the database went
+    away), ServiceStopped (a process failed); the live tables are as they were then.
     """
     control = await take_turn(settings)
     try:
@@ -56,6 +56,8 @@ async def rebuild(settings: Settings, apply: Apply, plan: Plan, watcher: Watcher
         finally:
             if not control.is_closed():
                 await layout.drop(control, layout.NEXT)
+    except (asyncpg.PostgresConnectionError, asyncpg.IdleInTransactionSessionTimeoutError, asyncpg.InterfaceError) as e:
+        raise RebuildError(f"the database has ended a session of the rebuild ({e}): run it again") from e
     finally:
         control.terminate()
 

@@ -11,7 +11,9 @@ from projections import checkpoints
 from projections.access import OWNER
 from projections.checkpoints import Place
 from projections.database import open_connection
+from projections.generations import fence
 from projections.generations.fence import Busy, fenced
+from tests.support.polling import until
 
 PLACE = Place("bot.events", 0)
 
@@ -54,3 +56,24 @@ async def test_the_fence_is_given_up_where_a_batch_does_not_end(
                 pass
     async with fenced(control) as live:
         assert live == {PLACE: 10}
+
+
+async def test_a_frozen_rebuild_loses_its_fence(
+    writer: asyncpg.Connection, control: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fence, "SILENT_SECONDS", 0.2)
+    lease = await checkpoints.claim(writer, PLACE, "test")
+    move = checkpoints.Move(PLACE, lease.epoch, 0, 10, None, None, 10, 0, 0)
+
+    async def begun() -> bool:
+        try:
+            await checkpoints.advance(writer, [move])
+        except asyncpg.LockNotAvailableError:
+            return False
+        return True
+
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+        async with fenced(control):
+            await until(begun, "the fence to fall")
+    assert control.is_closed()
+    assert await writer.fetchval("SELECT next_offset FROM checkpoints") == 10

@@ -41,6 +41,9 @@ async def test_a_look_at_some_days_and_exported_days_in_place_of_the_broker(work
     last, before_last = (row["date"].isoformat() for row in rows)
     good = await work.tables()
     await work.execute("UPDATE daily_metrics SET revenue_cents = revenue_cents + 100")
+    busiest = await work.query("SELECT telegram_id FROM user_days GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")
+    user = str(busiest[0]["telegram_id"])
+    await work.execute(f"UPDATE users SET lifetime_messages = 0 WHERE telegram_id = {user}")  # noqa: S608
     spoiled = await work.tables()
 
     # The days looked at, and no others; nothing is swapped, whatever was agreed to.
@@ -62,9 +65,6 @@ async def test_a_look_at_some_days_and_exported_days_in_place_of_the_broker(work
     await work.applied()
     _, err = await work.rebuild("--dry-run", status=2)
     assert "no longer has the records" in err
-    busiest = await work.query("SELECT telegram_id FROM user_days GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")
-    user = str(busiest[0]["telegram_id"])
-    await work.execute(f"UPDATE users SET lifetime_messages = 0 WHERE telegram_id = {user}")  # noqa: S608
     await work.rebuild("--user", user, "--yes", "--from-export", str(tmp_path))
     out, _ = await work.rebuild("--yes", "--json", "--from-export", str(tmp_path))
     told = json.loads(out)

@@ -76,7 +76,9 @@ SELECT topic, partition, next_offset FROM botpulse.checkpoints;
 
 -- name: fence
 -- From here to the end of the transaction no batch of the live generation begins; the one under way is waited for.
+-- Who is silent inside it for too long (a rebuild that was frozen) loses its session, and with it the fence.
 SET LOCAL lock_timeout = {milliseconds};
+SET LOCAL idle_in_transaction_session_timeout = {silent_milliseconds};
 LOCK TABLE botpulse.checkpoints IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: look_once
