@@ -17,6 +17,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.structs import TopicPartition
 
 from projections.checkpoints import Place
+from schemas.consumer_stop import stop_consumer
 from schemas.kafka_connection import client_options
 
 REBALANCE_SECONDS: Final = 30.0
@@ -82,7 +83,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._hints:
             await self._commit_hints(seconds=2.0)
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     def check(self) -> None:
         """Raise what has ended this member's work in the background, KafkaError and the like."""

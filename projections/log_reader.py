@@ -12,6 +12,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
 from projections.checkpoints import Place
+from schemas.consumer_stop import stop_consumer
 from schemas.errors import ConfigurationError, ServiceStopped
 from schemas.kafka_connection import client_options
 from schemas.log_reading import accept_any_header_name, bare_records
@@ -21,7 +22,6 @@ FETCH_BYTES: Final = 8 * 1024 * 1024
 """Most that is fetched ahead while a batch is written: what memory holds beside the batch in hand."""
 PARTITION_FETCH_BYTES: Final = 1024 * 1024
 READ_BACK_SECONDS: Final = 30.0
-STOP_AGAIN_SECONDS: Final = 0.2
 
 
 class LogReader:
@@ -49,12 +49,7 @@ class LogReader:
 
     async def stop(self) -> None:
         """Close the connections."""
-        stopping = asyncio.ensure_future(self._consumer.stop())
-        while stopping not in (await asyncio.wait([stopping], timeout=STOP_AGAIN_SECONDS))[0]:
-            # A client that has just been given other partitions swallows its cancellation: it waits for a fetch that it
-            # has cancelled itself.
-            self._consumer._fetcher._fetch_task.cancel()
-        await stopping
+        await stop_consumer(self._consumer)
 
     def assign(self, positions: Mapping[Place, int]) -> None:
         """Read these partitions from these offsets on, and no others."""

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from .codec import decode_tier_change
+from .consumer_stop import stop_consumer
 from .errors import ConfigurationError, InvalidEvent
 from .events import TierChanged
 from .kafka_connection import KafkaSecurity
@@ -75,7 +76,7 @@ class TierChanges:
         try:
             await consumer.start()
         except BaseException:
-            await consumer.stop()
+            await stop_consumer(consumer)
             raise
         self._consumer = consumer
         return self
@@ -84,7 +85,7 @@ class TierChanges:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._consumer is not None:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
             self._consumer = None
 
     def __aiter__(self) -> Self:

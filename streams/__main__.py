@@ -93,18 +93,23 @@ async def _work_until(stop: asyncio.Event, worker: Worker) -> None:
         if worker.app.crash_reason is not None:
             _die(worker.app.crash_reason)
     log.info("stopping")
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await starting  # a signal may have come first
-            await worker.stop()
-    except TimeoutError:
+    stopping = asyncio.ensure_future(_stop(starting, worker))
+    # Not by a timeout that cancels: Faust's services may swallow the one cancellation, and go on waiting.
+    await asyncio.wait([stopping], timeout=STOP_SECONDS)
+    if not stopping.done():
         _die(
             ServiceStopped(
                 f"the batches in hand were not durable within {STOP_SECONDS:.0f} s of the signal (is Kafka away?); "
                 "what is not committed is folded again after a restart"
             )
         )
+    await stopping
     log.info("stopped")
+
+
+async def _stop(starting: asyncio.Task[None], worker: Worker) -> None:
+    await starting  # the signal may have come first
+    await worker.stop()
 
 
 def _die(error: BaseException) -> None:

@@ -18,6 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from schemas.codec import Decoder
+from schemas.consumer_stop import stop_consumer
 from schemas.errors import ConfigurationError, InvalidEvent
 from schemas.kafka_connection import client_options
 from schemas.log_reading import accept_any_header_name
@@ -139,7 +140,7 @@ async def _reading(bootstrap_servers: str, place: TopicPartition, begin: int) ->
         consumer.seek(place, max(begin, beginnings[place]))
         yield consumer
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
 
 
 def _of_a_user(record: Any, decoder: Decoder) -> bool:

@@ -24,6 +24,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CommitFailedError, GroupCoordinatorNotAvailableError
 
 from schemas.codec import Decoder
+from schemas.consumer_stop import stop_consumer
 from schemas.errors import ConfigurationError
 from schemas.kafka_connection import client_options
 from schemas.log_reading import accept_any_header_name
@@ -227,7 +228,7 @@ async def _consumer(bootstrap_servers: str, **options: Any) -> AsyncIterator[Any
     try:
         yield consumer
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
 
 
 async def _members(admin: AIOKafkaAdminClient, group: str) -> int:

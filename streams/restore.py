@@ -8,6 +8,7 @@ import aiokafka
 from aiokafka import TopicPartition
 
 from schemas.codec import Decoder
+from schemas.consumer_stop import stop_consumer
 from schemas.errors import ConfigurationError
 from schemas.kafka_connection import client_options
 from schemas.log_reading import accept_any_header_name, bare_records
@@ -83,7 +84,7 @@ class Restorer:
             for tp in changelogs:
                 self._read_up_to[tp] = ends[tp]
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
         await self._check(state, done, ends[self._source])
         return count
 

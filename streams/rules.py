@@ -14,6 +14,7 @@ from typing import NamedTuple
 import aiokafka
 from aiokafka import TopicPartition
 
+from schemas.consumer_stop import stop_consumer
 from schemas.kafka_connection import client_options
 from schemas.tiers import CURRENT_RULES
 from schemas.topics import Topics
@@ -77,7 +78,7 @@ class RulesWatcher:
     async def stop(self) -> None:
         """Close the connection."""
         if self._consumer is not None:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
 
     def _take(self, batches: dict[TopicPartition, list[aiokafka.ConsumerRecord]]) -> None:
         for records in batches.values():

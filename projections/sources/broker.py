@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from projections.sources.source import Bounds
+from schemas.consumer_stop import stop_consumer
 from schemas.errors import ConfigurationError, ServiceStopped
 from schemas.kafka_connection import client_options, why_refused
 from schemas.log_reading import accept_any_header_name, bare_records
@@ -54,7 +55,7 @@ class BrokerAddress:
                 raise self._unreachable() from None
             yield BrokerSource(admin, consumer)
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
             await admin.close()
 
     def _unreachable(self) -> ConfigurationError:

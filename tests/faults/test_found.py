@@ -131,6 +131,62 @@ async def test_streams_ends_on_sigterm_while_the_broker_is_frozen(
         assert "Traceback" not in running.output
 
 
+STOP_THAT_WAITS = """
+import asyncio
+from streams.worker import Worker
+
+async def stop(_):
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+
+Worker.stop = stop
+"""
+FETCH_THAT_IS_CANCELLED = """
+import asyncio
+from aiokafka.consumer.fetcher import Fetcher
+
+close = Fetcher.close
+
+async def passed_on(fetcher):
+    await close(fetcher)
+    raise asyncio.CancelledError
+
+Fetcher.close = passed_on
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "last"),
+    [(STOP_THAT_WAITS, 1, "not durable within"), (FETCH_THAT_IS_CANCELLED, 0, "stopped")],
+    ids=["a stop that loses its cancellation", "a fetch that passes its cancellation on"],
+)
+async def test_streams_ends_on_sigterm_whatever_becomes_of_a_cancellation(
+    stack: StackInfo, topics: Topics, tmp_path: Path, change: str, status: int, last: str
+) -> None:
+    # Both happened when the broker was killed just before the signal.
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers, "BOTPULSE_TOPIC_PREFIX": topics.prefix}
+    output = tmp_path / "streams.log"
+    code = f"{change}\nfrom streams.__main__ import main\nmain()"
+    with output.open("wb") as said:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, env=cli.environment(environment), cwd=tmp_path, stderr=said
+        )
+    try:
+        await eventually(lambda: "at work" in output.read_text(), "streams is at work")
+        process.terminate()
+        async with asyncio.timeout(60):
+            assert await process.wait() == status
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert last in output.read_text().splitlines()[-1]
+    assert "Traceback" not in output.read_text()
+
+
 async def _publish(stack: StackInfo, topics: Topics, count: int) -> None:
     event = {
         "specversion": "1.0", "source": "/tests", "type": "botpulse.message.received.v1",
