@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, for_code
 
+from schemas.consumer_stop import stop_consumer
 from schemas.errors import BotpulseError, ConfigurationError
 from schemas.kafka_connection import check_visible, client_options, why_refused
 from schemas.log_reading import accept_any_header_name
@@ -60,7 +61,7 @@ async def consumer(bootstrap_servers: str, **options: Any) -> AsyncIterator[AIOK
         await _started(client, bootstrap_servers)
         yield client
     finally:
-        await client.stop()
+        await stop_consumer(client)
 
 
 @asynccontextmanager
