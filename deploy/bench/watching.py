@@ -23,10 +23,10 @@ Progress = Callable[[], tuple[int, bool]]
 """How many events are done, and whether every worker has done some."""
 
 
-def page(port: int) -> str:
-    """A worker's metrics, "" while it doesn't serve any."""
+def page(port: int, metric: str) -> str:
+    """One of a worker's metrics, "" while it doesn't serve any; the others would cost the worker time that counts."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics?name[]={metric}", timeout=10) as answer:
             content: bytes = answer.read()
             return content.decode()
     except (urllib.error.URLError, OSError):
@@ -35,12 +35,12 @@ def page(port: int) -> str:
 
 def applied(port: int) -> dict[str, float]:
     """The offset after the last durable event, by partition, of a stream worker."""
-    return gauges(page(port), _APPLIED, "partition")
+    return gauges(page(port, _APPLIED), _APPLIED, "partition")
 
 
 def restored(port: int) -> dict[str, float]:
     """How many changelog records a stream worker has read back, by partition that is ready."""
-    return gauges(page(port), _RESTORED, "partition")
+    return gauges(page(port, _RESTORED), _RESTORED, "partition")
 
 
 def streams_progress(ports: Sequence[int]) -> Progress:
@@ -58,7 +58,7 @@ def streams_progress(ports: Sequence[int]) -> Progress:
 
 def projected(port: int) -> dict[str, float]:
     """The first offset that is not in the tables, by `topic/partition`, of a projection worker."""
-    return gauges(page(port), _PROJECTED, "topic", "partition")
+    return gauges(page(port, _PROJECTED), _PROJECTED, "topic", "partition")
 
 
 def watch(
