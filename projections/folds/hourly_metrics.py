@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import asyncpg
 
 from projections.folds.hour_figures import HourFigure, HourFigures, hour_of
-from projections.folds.journal import Journal
+from projections.folds.journal import Entry, Journal
 from projections.folds.work import Work, write_differences
 from projections.sql import query
 from schemas.envelope import Envelope
@@ -25,12 +26,31 @@ _COUNTED: Final[dict[type[Envelope], HourFigure]] = {
 def fold(journal: Journal, hours: HourFigures) -> None:
     """Count the batch's events. Pure. The ledger has taken conflicts away already."""
     for event_class in EVENT_TYPES.values():
-        counts = Counter(hour_of(entry.event.time) for entry in journal.of(event_class))
         figure = _COUNTED.get(event_class)
-        for hour, count in counts.items():
+        for hour, count in _runs(journal.of(event_class)):
             hours.add(hour, HourFigure.EVENTS, count)
             if figure is not None:
                 hours.add(hour, figure, count)
+
+
+_HOUR: Final = timedelta(hours=1)
+
+
+def _runs(entries: Iterable[Entry]) -> Iterator[tuple[datetime, int]]:
+    """Yield an hour, and how many entries in a row lie in it. Comparing times is far cheaper than making hours of them,
+    and the next event mostly lies in the same hour."""
+    hour = end = datetime.min.replace(tzinfo=UTC)
+    count = 0
+    for _, _, event, _ in entries:
+        if hour <= event.time < end:
+            count += 1
+        else:
+            if count:
+                yield hour, count
+            hour, count = hour_of(event.time), 1
+            end = hour + _HOUR
+    if count:
+        yield hour, count
 
 
 async def apply(connection: asyncpg.Connection, work: Work) -> None:

@@ -73,13 +73,16 @@ class ProfileChange(NamedTuple):
 
 def change(profile: Profile, entry: Entry, days: DayFigures) -> ProfileChange | None:
     """Apply one event about a profile; return what it changed, None for nothing."""
-    before = {**profile.values, "registered_at": profile.registered_at, "referred_by": profile.referred_by}
+    before, registered_at, referred_by = profile.values.copy(), profile.registered_at, profile.referred_by
     fold(profile, entry, days)
-    after = {**profile.values, "registered_at": profile.registered_at, "referred_by": profile.referred_by}
-    changed = [name for name, value in after.items() if value != before[name]]
-    if not changed:
-        return None
-    return ProfileChange(entry, {name: before[name] for name in changed}, {name: after[name] for name in changed})
+    changed = [name for name, value in profile.values.items() if value != before[name]]
+    was = {name: before[name] for name in changed}
+    now = {name: profile.values[name] for name in changed}
+    if profile.registered_at != registered_at:
+        was["registered_at"], now["registered_at"] = registered_at, profile.registered_at
+    if profile.referred_by != referred_by:
+        was["referred_by"], now["referred_by"] = referred_by, profile.referred_by
+    return ProfileChange(entry, was, now) if now else None
 
 
 def fold(profile: Profile, entry: Entry, days: DayFigures) -> None:

@@ -8,21 +8,24 @@ SELECT * FROM unnest($1::integer[], $2::integer[], $3::text[], $4::bigint[])
 ON CONFLICT (weekday, hour, kind) DO UPDATE SET messages = p.messages + EXCLUDED.messages;
 
 -- name: add_counts
--- Messages of each user by kind and by hour.
+-- Messages of each user by kind and by hour: a byte a column, in the order of the columns.
 INSERT INTO user_message_counts AS c (
     telegram_id, kind_text, kind_command, kind_callback, kind_photo, kind_voice, kind_video, kind_sticker,
     kind_document, kind_other, hour_00, hour_01, hour_02, hour_03, hour_04, hour_05, hour_06, hour_07, hour_08,
     hour_09, hour_10, hour_11, hour_12, hour_13, hour_14, hour_15, hour_16, hour_17, hour_18, hour_19, hour_20,
     hour_21, hour_22, hour_23
 )
-SELECT *
-FROM unnest(
-    $1::bigint[], $2::integer[], $3::integer[], $4::integer[], $5::integer[], $6::integer[], $7::integer[],
-    $8::integer[], $9::integer[], $10::integer[], $11::integer[], $12::integer[], $13::integer[], $14::integer[],
-    $15::integer[], $16::integer[], $17::integer[], $18::integer[], $19::integer[], $20::integer[], $21::integer[],
-    $22::integer[], $23::integer[], $24::integer[], $25::integer[], $26::integer[], $27::integer[], $28::integer[],
-    $29::integer[], $30::integer[], $31::integer[], $32::integer[], $33::integer[], $34::integer[]
-)
+SELECT
+    k.telegram_id,
+    get_byte(k.counts, 0), get_byte(k.counts, 1), get_byte(k.counts, 2), get_byte(k.counts, 3), get_byte(k.counts, 4),
+    get_byte(k.counts, 5), get_byte(k.counts, 6), get_byte(k.counts, 7), get_byte(k.counts, 8), get_byte(k.counts, 9),
+    get_byte(k.counts, 10), get_byte(k.counts, 11), get_byte(k.counts, 12), get_byte(k.counts, 13),
+    get_byte(k.counts, 14), get_byte(k.counts, 15), get_byte(k.counts, 16), get_byte(k.counts, 17),
+    get_byte(k.counts, 18), get_byte(k.counts, 19), get_byte(k.counts, 20), get_byte(k.counts, 21),
+    get_byte(k.counts, 22), get_byte(k.counts, 23), get_byte(k.counts, 24), get_byte(k.counts, 25),
+    get_byte(k.counts, 26), get_byte(k.counts, 27), get_byte(k.counts, 28), get_byte(k.counts, 29),
+    get_byte(k.counts, 30), get_byte(k.counts, 31), get_byte(k.counts, 32)
+FROM unnest($1::bigint[], $2::bytea[]) AS k (telegram_id, counts)
 ON CONFLICT (telegram_id) DO UPDATE SET
     kind_text = c.kind_text + EXCLUDED.kind_text,
     kind_command = c.kind_command + EXCLUDED.kind_command,
