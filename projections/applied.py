@@ -26,7 +26,10 @@ from schemas.codec import event_identity
 CAPACITY: Final = 500_000
 """Digests kept in memory, about 60 MB: some days of a busy bot."""
 HOURS_A_QUERY: Final = 64
-"""Bounds what one read brings into memory, however many old hours a batch of late events touches."""
+"""Of the first read of a batch. It bounds what one read brings into memory, however many old hours a batch of late
+events touches; while little is found, the next one asks for twice as many."""
+LITTLE_FOUND: Final = 20_000
+"""Digests of one read."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -119,10 +122,14 @@ class AppliedEvents:
             self._hours.move_to_end(hour)
             _find_repeated(repeated, hours[hour], marks, self._hours[hour])
         missing = iter([hour for hour in hours if hour not in self._hours])
-        while chunk := list(islice(missing, HOURS_A_QUERY)):
-            for hour, applied in (await _read(connection, chunk)).items():
+        size = HOURS_A_QUERY
+        while chunk := list(islice(missing, size)):
+            found = await _read(connection, chunk)
+            for hour, applied in found.items():
                 _find_repeated(repeated, hours[hour], marks, applied)
                 self._keep(hour, applied)
+            # A quiet bot's batch is of hundreds of hours with hardly an event: in small reads, it would mostly wait.
+            size = size * 2 if sum(map(len, found.values())) <= LITTLE_FOUND else HOURS_A_QUERY
 
         if not repeated:
             return Sifted(list(arrivals), list(marks), {})
