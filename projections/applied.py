@@ -23,8 +23,8 @@ from projections.batch import Arrival, DeadLetter
 from projections.checkpoints import DIGEST_BYTES
 from schemas.codec import event_identity
 
-CAPACITY: Final = 500_000
-"""Digests kept in memory, about 60 MB: some days of a busy bot."""
+CAPACITY: Final = 250_000
+"""Digests that a lane keeps in memory, about 30 MB: with the other lane's some days of a busy bot."""
 HOURS_A_QUERY: Final = 64
 """Of the first read of a batch. It bounds what one read brings into memory, however many old hours a batch of late
 events touches; while little is found, the next one asks for twice as many."""
@@ -95,7 +95,7 @@ def mark(arrivals: Iterable[Arrival]) -> list[Mark]:
 
 
 class AppliedEvents:
-    """The memory of one worker; belongs to the partitions it has claimed."""
+    """The memory of one lane; belongs to the partitions it has claimed."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -23,7 +23,7 @@ from schemas.kafka_connection import client_options
 REBALANCE_SECONDS: Final = 30.0
 """How long the group waits for a member that is finishing its batch."""
 REVOKE_SECONDS: Final = 20.0
-"""How long a rebalance waits for the batch in hand; past it the fence protects the rows."""
+"""How long a rebalance waits for the batches in hand; past it the fence protects the rows."""
 HINT_SECONDS: Final = 0.5
 """Pause between two commits of offsets to Kafka."""
 NEVER_MS: Final = 2**31 - 1
@@ -42,7 +42,9 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         *,
         instance_id: str | None,
         session_timeout_seconds: float,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """Calls `changed` whenever the group has given this member its partitions."""
         self.generation = 0
         self.partitions: frozenset[Place] = frozenset()
         self.settled = False
@@ -50,7 +52,11 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         self.changed = asyncio.Event()
         """Set at every change; whoever waits for changes clears it."""
         self._topics = list(topics)
-        self._busy = asyncio.Lock()
+        self._on_assigned = changed
+        self._batches = 0
+        self._idle = asyncio.Event()
+        """No batch is being written."""
+        self._idle.set()
         self._hints: dict[TopicPartition, int] = {}
         self._hinted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -97,8 +103,14 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
 
         Yields False if they are revoked already: the batch must be dropped.
         """
-        async with self._busy:
+        self._batches += 1
+        self._idle.clear()
+        try:
             yield generation == self.generation
+        finally:
+            self._batches -= 1
+            if not self._batches:
+                self._idle.set()
 
     def hint(self, offsets: Mapping[Place, int]) -> None:
         """Let Kafka's committed offsets follow, in the background: for lag tools only, nobody starts from them."""
@@ -110,8 +122,8 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         """Part of aiokafka's listener: runs before the group goes on without these partitions."""
         self._change(frozenset(), settled=False)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(REVOKE_SECONDS), self._busy:
-                pass
+            async with asyncio.timeout(REVOKE_SECONDS):
+                await self._idle.wait()
         if self._hints:
             await self._commit_hints(seconds=2.0)
 
@@ -119,6 +131,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         """Part of aiokafka's listener: runs when this member has been given partitions."""
         self._consumer.pause(*assigned)
         self._change(frozenset(Place(tp.topic, tp.partition) for tp in assigned), settled=True)
+        self._on_assigned()
 
     def _change(self, partitions: frozenset[Place], *, settled: bool) -> None:
         self.partitions, self.settled = partitions, settled

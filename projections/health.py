@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 STUCK_SECONDS: Final = 120.0
-"""The runner's loop comes round at least this often, also while it waits for Postgres or Kafka."""
+"""A lane's loop comes round at least this often, also while it waits for Postgres or Kafka."""
 
 
 @dataclass(slots=True)
-class Health:
-    """What the runner last knew. Kept by the runner, read by the server."""
+class LaneHealth:
+    """What a lane last knew. Kept by the lane, read by the server."""
 
     joined: bool = False
-    """This worker is a member of the group and has claimed what it was given (which may be nothing)."""
+    """This worker is a member of the group and the lane has claimed what it was given (which may be nothing)."""
     database_up: bool = False
     kafka_up: bool = True
     open_refusals: int = 0
     last_turn: float = field(default_factory=time.monotonic)
 
+
+@dataclass(slots=True)
+class Health:
+    """What the server tells of a worker: all is well where it is in every lane."""
+
+    lanes: Sequence[LaneHealth] = field(default_factory=lambda: [LaneHealth()])
+    """One that has joined nothing, until there are any."""
+
     def alive(self) -> bool:
-        """Whether the runner's loop still comes round; if not, only a restart helps."""
-        return time.monotonic() - self.last_turn < STUCK_SECONDS
+        """Whether every lane's loop still comes round; if not, only a restart helps."""
+        return time.monotonic() - min(lane.last_turn for lane in self.lanes) < STUCK_SECONDS
 
     def problems(self) -> list[str]:
         """Why the service is not ready; empty when it is."""
         found = []
-        if not self.database_up:
+        if not all(lane.database_up for lane in self.lanes):
             found.append("Postgres is away; nothing is fetched until it is back")
-        if not self.kafka_up:
+        if not all(lane.kafka_up for lane in self.lanes):
             found.append("Kafka does not answer")
-        if not self.joined:
+        if not all(lane.joined for lane in self.lanes):
             found.append("no partitions claimed yet")
-        if self.open_refusals:
+        if open_refusals := max(lane.open_refusals for lane in self.lanes):
             found.append(
-                f"{self.open_refusals} events refused by the database are neither redriven nor accepted "
+                f"{open_refusals} events refused by the database are neither redriven nor accepted "
                 "(botpulse dead-letters)"
             )
         return found

@@ -18,7 +18,7 @@ from schemas.records import LogRecord
 
 FETCH_SECONDS: Final = 0.5
 """How long one fetch waits for a first record."""
-MOST_BYTES: Final = 16 * 1024 * 1024
+MOST_BYTES: Final = 8 * 1024 * 1024
 """So large may what is ready be when still more is fetched; decoded, the usual events take some ten times as much."""
 
 

@@ -57,7 +57,7 @@ def _collect_garbage_seldom() -> None:
     The first threshold is more objects than the batches in memory have, so that only what is really left behind counts.
     """
     gc.freeze()
-    gc.set_threshold(1_000_000, 20, 100)
+    gc.set_threshold(2_000_000, 20, 100)
 
 
 async def _run(settings: Settings, apply: Apply) -> None:
@@ -74,7 +74,6 @@ async def _run(settings: Settings, apply: Apply) -> None:
         with logs.quiet_kafka():
             partition_counts = await count_partitions(settings)
             connection = await open_database(settings)
-        health.database_up = True
         runner = Runner(
             settings,
             apply,

@@ -118,7 +118,12 @@ class Writer:
             yield
         except BaseException:
             if not connection.is_closed():
-                await transaction.rollback()
+                try:
+                    await transaction.rollback()
+                except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                    # A statement that was given up is still under way. Ending the session ends the transaction; what is
+                    # raised stays the reason.
+                    connection.terminate()
             raise
         crash_points.reached("before_commit")
         with self._metrics.step("commit"):

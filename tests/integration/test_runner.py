@@ -26,6 +26,8 @@ async def test_every_event_is_applied_once_and_the_checkpoints_reach_the_end(wor
     await work.send(grants(range(1, 21), range(50)))
     async with work.running():
         await work.caught_up()
+        owners = await work.query("SELECT count(DISTINCT backend_pid) AS lanes, count(DISTINCT owner) FROM checkpoints")
+    assert [tuple(row) for row in owners] == [(2, 1)]
     assert await work.counted() == dict.fromkeys(range(1, 21), 50)
     assert (await work.totals())["applied"] == 1000
 
