@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from operator import itemgetter
 from typing import NamedTuple
 
 from projections.folds.actions import Action, Kind
@@ -26,6 +27,34 @@ def single(action: Action) -> Session:
     if kind == 1:  # Kind.MESSAGE, as it is most of them
         return Session(time, time, 1, 0, 0)
     return Session(time, time, 0, amount if kind == Kind.CREDITS else 0, int(kind == Kind.PURCHASE))
+
+
+def of_actions(actions: Iterable[Action]) -> list[Session]:
+    """Return the sessions of one user's actions, in order of time: as `merge` of each alone, at half the cost."""
+    found: list[Session] = []
+    ordered = sorted(actions, key=_time)
+    if not ordered:
+        return found
+    start = end = ordered[0][1]
+    messages = credits_spent = purchases = 0
+    for _, time, kind, amount in ordered:
+        if time - end > SESSION_GAP:
+            found.append(Session(start, end, messages, credits_spent, purchases))
+            start = time
+            messages = credits_spent = purchases = 0
+        end = time
+        if kind == 1:  # Kind.MESSAGE, as it is most of them
+            messages += 1
+        elif kind == Kind.CREDITS:
+            credits_spent += amount
+        elif kind == Kind.PURCHASE:
+            purchases += 1
+    found.append(Session(start, end, messages, credits_spent, purchases))
+    return found
+
+
+_time = itemgetter(1)
+"""Of an action."""
 
 
 def merge(pieces: Iterable[Session]) -> list[Session]:

@@ -9,7 +9,7 @@ from typing import Final
 import asyncpg
 
 from projections.folds.actions import Action, DayKey, unpack, without
-from projections.folds.sessions import Session, merge, single
+from projections.folds.sessions import Session, merge, of_actions, single
 from projections.folds.user_days import load_actions
 from projections.folds.work import Work, columns
 from projections.sql import query
@@ -29,9 +29,12 @@ async def apply(connection: asyncpg.Connection, work: Work) -> None:
         return
 
     before = work.sessions = await _load(connection, gained, lost, movers, horizon)
-    pieces = {user: [single(action) for action in gained.get(user, ())] for user in users}
+    pieces = {user: of_actions(gained.get(user, ())) for user in users}
     intact = await _dissolve(connection, before, lost, pieces) if lost else before
-    after = {user: merge([*intact.get(user, ()), *pieces[user]]) for user in pieces}
+    after = {
+        user: merge([*intact.get(user, ()), *pieces[user]]) if user in before or user in lost else pieces[user]
+        for user in pieces
+    }
 
     stale: list[tuple[int, datetime]] = []
     changed: list[tuple[int, datetime, datetime, int, int, int]] = []

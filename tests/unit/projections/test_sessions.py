@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projections.folds.actions import Action, Kind
-from projections.folds.sessions import Session, merge, single
+from projections.folds.sessions import Session, merge, of_actions, single
 from tests.support.folding import at
 
 HALF_HOUR = timedelta(minutes=30)
@@ -41,7 +41,7 @@ def brute(found: list[Action]) -> list[Session]:
 
 @given(st.lists(actions, min_size=1, max_size=40))
 def test_merging_is_cutting_at_gaps(found: list[Action]) -> None:
-    assert merge(map(single, found)) == brute(found)
+    assert merge(map(single, found)) == of_actions(found) == brute(found)
 
 
 @given(st.lists(st.lists(actions, min_size=1, max_size=8), min_size=1, max_size=6))
