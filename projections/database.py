@@ -80,6 +80,10 @@ async def open_connection(
     Names without a schema are those of `schema`, and what it does not have those of the live one.
     """
     settings = {} if role is None else {"role": role}
+    if role == PROJECTOR:
+        # Of a batch's arrays the planner sees how long they are, and then reads all of `users` to find some thousands.
+        # Without their values it looks each row up: what a batch costs must not grow with the users.
+        settings["plan_cache_mode"] = "force_generic_plan"
     return await asyncpg.connect(
         database_url,
         timeout=CONNECT_SECONDS,

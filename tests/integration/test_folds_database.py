@@ -139,3 +139,21 @@ async def test_the_top_spenders_come_from_the_index(connection: asyncpg.Connecti
         "ORDER BY total_spent_dollars DESC LIMIT 20"
     )
     assert any("idx_users_spending" in row[0] for row in plan)
+
+
+async def test_a_batch_looks_its_users_up_however_many_there_are(database_url: str) -> None:
+    projector = await open_connection(database_url, application_name="test", lock_timeout_ms=5000)
+    try:
+        await projector.execute("INSERT INTO users (telegram_id) SELECT * FROM generate_series(1, 20000)")
+        await projector.execute("ANALYZE users")
+        async with projector.transaction():
+            log = [event("user.registered", user, at(0)) for user in range(1, 20_000, 10)]
+            await apply(
+                projector, arrivals([*log, *(charge(user, at(1), charge_id=str(user)) for user in range(1, 99))])
+            )
+            scanned = await projector.fetch(
+                "SELECT relname, seq_tup_read FROM pg_stat_xact_user_tables WHERE seq_tup_read > 1000"
+            )
+        assert [tuple(row) for row in scanned] == []
+    finally:
+        await projector.close()
