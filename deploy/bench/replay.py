@@ -263,7 +263,7 @@ def table(results: Sequence[Sequence[Result]], others: Sequence[Round]) -> Table
         f"partitions, {slowest.user_records:,} records.",
         "The start of the processes is in every rate. Every rebuild agreed with the live tables in every row.",
     ]
-    return Table("Rebuild", headings, rows, notes)
+    return Table("Replay", headings, rows, notes)
 
 
 def content(results: Sequence[Sequence[Result]], others: Sequence[Round]) -> dict[str, Any]:
