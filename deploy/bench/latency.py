@@ -134,7 +134,11 @@ def _start(bench: Bench, topics: Topics, folder: Path) -> list[Worker]:
     streams, streams_port = start_streams(bench, topics, folder)
     with bar("starting the services"):
         wait_for(lambda: len(restored(streams_port)) == DEFAULT_PARTITIONS, [streams], "the stream worker is ready")
-        wait_for(lambda: len(projected(port)) == 2 * DEFAULT_PARTITIONS, [projections], "the projections are ready")
+        partitions = sum(
+            topic.partitions or DEFAULT_PARTITIONS
+            for topic in (topics.events, topics.tier_changes, topics.dead_letters)
+        )
+        wait_for(lambda: len(projected(port)) == partitions, [projections], "the projections are ready")
     return [projections, streams]
 
 
