@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from projections.checkpoints import Place
@@ -46,10 +46,14 @@ class SourceReader:
         self._key = key
         self._positions: dict[Place, int] = {}
         self._left: set[Place] = set()
-        self._reading: AsyncIterator[dict[Place, list[LogRecord]]] | None = None
+        self._reading: AsyncGenerator[dict[Place, list[LogRecord]], None] | None = None
+        self._given_up: list[AsyncGenerator[dict[Place, list[LogRecord]], None]] = []
+        """Readings that were not read to their end, to be closed before the next one."""
 
     def assign(self, positions: Mapping[Place, int]) -> None:
         """Read these partitions from these offsets on, and no others."""
+        if self._reading is not None:
+            self._given_up.append(self._reading)
         self._positions, self._left, self._reading = dict(positions), set(), None
 
     def leave(self, place: Place) -> None:
@@ -62,6 +66,8 @@ class SourceReader:
 
     async def fetch(self, max_records: int, timeout_seconds: float) -> dict[Place, list[LogRecord]]:
         """Return what comes next of some partition, and nothing at the source's end. Raises ConfigurationError."""
+        while self._given_up:
+            await self._given_up.pop().aclose()
         if self._reading is None:
             self._reading = self._read(dict(self._positions))
         try:
@@ -72,7 +78,7 @@ class SourceReader:
             await asyncio.sleep(timeout_seconds / 10)
             return {}
 
-    async def _read(self, positions: dict[Place, int]) -> AsyncIterator[dict[Place, list[LogRecord]]]:
+    async def _read(self, positions: dict[Place, int]) -> AsyncGenerator[dict[Place, list[LogRecord]], None]:
         for topic in sorted({place.topic for place in positions}):
             bounds = await self._source.bounds(topic)
             start = {place.partition: at for place, at in positions.items() if place.topic == topic}
@@ -80,11 +86,12 @@ class SourceReader:
             if missing:
                 raise ConfigurationError(f"{topic}/{missing[0]} is not on the log that is read")
             end = {number: max(at, bounds[number].end) for number, at in start.items()}
-            async for number, records in self._source.read(topic, start, end):
-                place = Place(topic, number)
-                if place not in self._left:
-                    self._positions[place] = records[-1].offset + 1
-                    yield {place: [r for r in records if self._key is None or r.key == self._key]}
+            async with aclosing(self._source.read(topic, start, end)) as reading:
+                async for number, records in reading:
+                    place = Place(topic, number)
+                    if place not in self._left:
+                        self._positions[place] = records[-1].offset + 1
+                        yield {place: [r for r in records if self._key is None or r.key == self._key]}
             for number, at in end.items():
                 # Behind the last record may be a gap without any.
                 if (place := Place(topic, number)) not in self._left:

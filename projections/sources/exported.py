@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +58,7 @@ class ExportSource:
 
     async def read(
         self, topic: str, start: Mapping[int, int], end: Mapping[int, int]
-    ) -> AsyncIterator[tuple[int, Sequence[LogRecord]]]:
+    ) -> AsyncGenerator[tuple[int, Sequence[LogRecord]], None]:
         """Yield each partition's records in order, up to its end. Raises DamagedExport, naming the file."""
         exported = self._exported(topic)
         for number, upto in end.items():
@@ -79,5 +79,6 @@ class ExportSource:
                             yield part.partition, inside
         if self._rest is not None:
             starts = {n: max(start.get(n, 0), exported[n].end if n in exported else 0) for n in end}
-            async for found in self._rest.read(topic, starts, end):
-                yield found
+            async with aclosing(self._rest.read(topic, starts, end)) as later:
+                async for found in later:
+                    yield found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
@@ -28,13 +28,15 @@ class LogSource(Protocol):
 
     def read(
         self, topic: str, start: Mapping[int, int], end: Mapping[int, int]
-    ) -> AsyncIterator[tuple[int, Sequence[LogRecord]]]:
+    ) -> AsyncGenerator[tuple[int, Sequence[LogRecord]], None]:
         """Yield (partition, records) until every partition of `end` is read from `start` (0 where it names none) up to,
         not including, its end.
 
         The records of one partition come in the order of the log; between partitions there is none. Offsets without a
-        record (transaction markers, aborted records) are passed over. Raises ConfigurationError where the source no
-        longer has, or does not have yet, what was asked for.
+        record (transaction markers, aborted records) are passed over.
+
+        Who stops earlier closes it before the next call. Raises ConfigurationError where the source no longer has, or
+        does not have yet, what was asked for.
         """
         ...
 
