@@ -322,3 +322,14 @@ def test_two_histories_of_one_user_may_interleave_in_any_way(seed: int) -> None:
         results.append(fold(log(woven))[0])
     assert results[0]["spent_cents"] == 30 * 40
     assert all(result == results[0] for result in results)
+
+
+@pytest.mark.parametrize("what", ["published", "changed"])
+def test_an_event_about_content_makes_no_user(what: str) -> None:
+    data = {"content_id": "c", "content_type": "video", "price_cents": 100}
+    about_content = event(f"content.{what}", data, id_="c1") | {"subject": "content:c"}
+    state = PartitionState()
+    outcome = fold_batch(log([about_content]), PLACE, DECODER, state)
+    assert state.changes() == ([], [])
+    assert outcome.skipped == {(about_content["type"], "other"): 1}
+    assert not outcome.letters
