@@ -34,6 +34,10 @@ class Health:
         """Whether every lane's loop still comes round; if not, only a restart helps."""
         return time.monotonic() - min(lane.last_turn for lane in self.lanes) < STUCK_SECONDS
 
+    def connections(self) -> int:
+        """How many lanes have a connection to Postgres."""
+        return sum(lane.database_up for lane in self.lanes)
+
     def problems(self) -> list[str]:
         """Why the service is not ready; empty when it is."""
         found = []

@@ -53,7 +53,7 @@ class Metrics:
         self._batch_records = Histogram(
             "botpulse_projections_batch_records",
             "Records in one transaction.",
-            buckets=(1, 10, 100, 500, 1000, 2500, 5000, 10000),
+            buckets=(1, 10, 100, 500, 1000, 2500, 5000, 10000, 20000),
             registry=registry,
         )
         self._steps = Histogram(
@@ -103,6 +103,11 @@ class Metrics:
             "Times that Postgres was away and the batch in hand waited for it.",
             registry=registry,
         )
+        self._connections = Gauge(
+            "botpulse_projections_database_connections",
+            "Connections to Postgres that are up; every lane of a worker has one.",
+            registry=registry,
+        )
         self._open_refusals = Gauge(
             "botpulse_projections_open_refusals",
             "Refused events that nobody has redriven or accepted.",
@@ -113,6 +118,10 @@ class Metrics:
     def ready_when(self, ready: Callable[[], bool]) -> None:
         """Whom to ask whether the worker is ready, at every scrape."""
         self._ready.set_function(lambda: float(ready()))
+
+    def connections(self, count: Callable[[], int]) -> None:
+        """Whom to ask how many connections to Postgres are up, at every scrape."""
+        self._connections.set_function(lambda: float(count()))
 
     def step(self, name: str) -> AbstractContextManager[Any]:
         """Time one step of a batch."""

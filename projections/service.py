@@ -70,6 +70,7 @@ async def _run(settings: Settings, apply: Apply) -> None:
     metrics = Metrics(metrics_registry)
     traces = tracing.from_environment("botpulse-projections")
     metrics.ready_when(lambda: not health.problems())
+    metrics.connections(health.connections)
     try:
         with logs.quiet_kafka():
             partition_counts = await count_partitions(settings)
