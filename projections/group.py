@@ -19,6 +19,7 @@ from aiokafka.structs import TopicPartition
 from projections.checkpoints import Place
 from schemas.consumer_stop import stop_consumer
 from schemas.kafka_connection import client_options
+from schemas.topics import METADATA_MAX_AGE_MS
 
 REBALANCE_SECONDS: Final = 30.0
 """How long the group waits for a member that is finishing its batch."""
@@ -67,6 +68,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
             session_timeout_ms=int(session_timeout_seconds * 1000),
             heartbeat_interval_ms=int(session_timeout_seconds * 1000 / 4),
             rebalance_timeout_ms=int(REBALANCE_SECONDS * 1000),
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
             # A worker that waits for Postgres keeps its partitions; liveness is the supervisor's business.
             max_poll_interval_ms=NEVER_MS,
             enable_auto_commit=False,

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+METADATA_MAX_AGE_MS: Final = 5_000
+"""How long a member of a group believes what it knows of topics. A leader that has asked a broker just after its start
+may know of no partitions at all, and deals out none: nobody works until it has asked again (by default after 300 s)."""
 DEFAULT_PARTITIONS: Final = 8
 
 _MIB: Final = 1024 * 1024

@@ -12,7 +12,7 @@ import structlog
 from faust.types import TP, Message
 
 from schemas.codec import Decoder
-from schemas.topics import Topics
+from schemas.topics import METADATA_MAX_AGE_MS, Topics
 from schemas.tracing import Traces
 
 from .lane import Lane
@@ -84,6 +84,7 @@ class Worker:
             broker_max_poll_records=MAX_BATCH_RECORDS,
             broker_max_poll_interval=300.0,
             consumer_max_fetch_size=MAX_FETCH_BYTES,
+            consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
             consumer_group_instance_id=instance_id,
             producer_acks=-1,
             stream_wait_empty=True,
