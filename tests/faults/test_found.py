@@ -187,6 +187,41 @@ async def test_streams_ends_on_sigterm_whatever_becomes_of_a_cancellation(
     assert "Traceback" not in output.read_text()
 
 
+BLIND_UNTIL_TOLD = """
+import os
+from aiokafka.cluster import ClusterMetadata
+
+told = ClusterMetadata.update_metadata
+
+def blind(cluster, metadata):
+    if not os.path.exists("see"):
+        metadata.topics = [topic for topic in metadata.topics if not any(str(m).endswith("bot.events") for m in topic)]
+    return told(cluster, metadata)
+
+ClusterMetadata.update_metadata = blind
+from streams.__main__ import main
+main()
+"""
+
+
+async def test_streams_gets_its_partitions_when_the_broker_knows_of_them_again(
+    stack: StackInfo, topics: Topics, tmp_path: Path
+) -> None:
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers, "BOTPULSE_TOPIC_PREFIX": topics.prefix}
+    output = tmp_path / "streams.log"
+    with output.open("wb") as said:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", BLIND_UNTIL_TOLD, env=cli.environment(environment), cwd=tmp_path, stderr=said
+        )
+    try:
+        await eventually(lambda: '"partitions": []' in output.read_text(), "it was dealt no partition")
+        (tmp_path / "see").touch()
+        await eventually(lambda: '"partitions": [0' in output.read_text(), "it was dealt all of them")
+    finally:
+        process.kill()
+        await process.wait()
+
+
 async def _publish(stack: StackInfo, topics: Topics, count: int) -> None:
     event = {
         "specversion": "1.0", "source": "/tests", "type": "botpulse.message.received.v1",
