@@ -219,9 +219,19 @@ class BatchConsumer(driver.Consumer):
                 await self._thread.give_back(fetched)
                 continue
             self._check_no_hole(fetched)
-            for tp, records in fetched.records.items():
-                if records:
-                    await self._hand_on(tp, records)
+            await self._hand_on_all(fetched)
+
+    async def _hand_on_all(self, fetched: Fetched) -> None:
+        """Hand on batch by batch, as long as they are of the present assignment: a whole rebalance may have come and
+        gone while one waited for the conductor, and what is left has been, or will be, fetched again."""
+        left = dict(fetched.records)
+        for tp, records in fetched.records.items():
+            if self._outdated(fetched):
+                await self._thread.give_back(fetched._replace(records=left))
+                return
+            del left[tp]
+            if records:
+                await self._hand_on(tp, records)
 
     def _outdated(self, fetched: Fetched) -> bool:
         return (

@@ -200,6 +200,41 @@ async def test_what_is_fetched_and_not_handed_on_comes_again(
         assert [record.offset for m in collector.of(2) for record in m.value or ()] == list(range(10))  # type: ignore[attr-defined]
 
 
+async def test_a_rebalance_amid_a_fetch_leaves_none_of_it_over(
+    stack: StackInfo, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fetch holds batches of several partitions. When the second one's turn comes it may be of an assignment that is
+    over: handed on all the same, it would stand among the batches of the next one, twice or never to be finished."""
+    check, hand_on = BatchConsumer._check_no_hole, BatchConsumer._hand_on
+    fetches: list[Any] = []
+    overtaken = False
+
+    def noted(consumer: BatchConsumer, fetched: Any) -> None:
+        fetches.append(fetched)
+        check(consumer, fetched)
+
+    async def overtake(consumer: BatchConsumer, tp: TP, records: list[Any]) -> None:
+        nonlocal overtaken
+        await hand_on(consumer, tp, records)
+        if not overtaken and sum(map(bool, fetches[-1].records.values())) > 1:
+            overtaken = True
+            await consumer.perform_seek()
+
+    monkeypatch.setattr(BatchConsumer, "_check_no_hole", noted)
+    monkeypatch.setattr(BatchConsumer, "_hand_on", overtake)
+    await log.publish(stack.bootstrap_servers, topics, [*keyed(1, 10), *keyed(3, 10)])
+    async with collecting(stack, topics) as collector:
+
+        async def drained() -> bool:
+            collector.ack_all()
+            return [await collector.committed(partition) for partition in (1, 3)] == [10, 10]
+
+        await eventually(drained, "all of it is acked in the end", 20)
+        assert overtaken
+        assert collector.app._fetcher.crash_reason is None
+        assert collector.app.crash_reason is None
+
+
 async def test_a_stop_within_a_rebalance_is_no_crash(
     stack: StackInfo, topics: Topics, caplog: pytest.LogCaptureFixture
 ) -> None:
