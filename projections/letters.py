@@ -7,7 +7,7 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
-from projections.acknowledged import Outgoing, Sender
+from projections.sender import Outgoing, Sender
 from schemas.dead_letters import letter
 from schemas.errors import ServiceStopped
 from schemas.reasons import Reason

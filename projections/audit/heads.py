@@ -15,8 +15,8 @@ import orjson
 import structlog
 from aiokafka.errors import KafkaError
 
-from projections.acknowledged import Outgoing, Sender
 from projections.audit.chain import Chain, Head
+from projections.sender import Outgoing, Sender
 from projections.sql import query
 
 PUBLISH_SECONDS: Final = 60.0

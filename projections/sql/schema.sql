@@ -3103,6 +3103,7 @@ BEGIN
     SELECT setconfig INTO settings FROM pg_db_role_setting WHERE setdatabase = this_database.oid AND setrole = 0;
     IF EXISTS (SELECT FROM unnest(settings) AS s WHERE s LIKE 'search_path=botpulse%')
         AND EXISTS (SELECT FROM unnest(settings) AS s WHERE lower(s) = 'timezone=utc')
+        AND EXISTS (SELECT FROM unnest(settings) AS s WHERE s LIKE 'random\_page\_cost=%')
     THEN
         RETURN;
     END IF;
@@ -3124,6 +3125,11 @@ BEGIN
     IF foreign_objects = 0 AND pg_has_role(session_user, this_database.datdba, 'USAGE') THEN
         EXECUTE format('ALTER DATABASE %I SET search_path = botpulse, public', current_database());
         EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), 'UTC');
+        -- Postgres assumes a disk with a moving head. Under row level security it shows the statistics of numerics to no
+        -- query of an analyst, so that assumption alone would make it read all users for the few of a spending.
+        IF NOT EXISTS (SELECT FROM unnest(settings) AS s WHERE s LIKE 'random\_page\_cost=%') THEN
+            EXECUTE format('ALTER DATABASE %I SET random_page_cost = 1.1', current_database());
+        END IF;
         RETURN;
     END IF;
 

@@ -203,6 +203,25 @@ async def test_settings_that_a_copy_lost_come_back(empty_database_url: str, data
     assert await settings_of(empty_database_url) == ("botpulse, public", "UTC")
 
 
+async def test_a_disk_without_a_moving_head_is_assumed_unless_somebody_knows_better(
+    empty_database_url: str, database: asyncpg.Connection
+) -> None:
+    async def cost() -> str:
+        connection = await asyncpg.connect(empty_database_url)
+        try:
+            return str(await connection.fetchval("SHOW random_page_cost"))
+        finally:
+            await connection.close()
+
+    await migrate(empty_database_url)
+    assert await cost() == "1.1"
+    name = await database.fetchval("SELECT current_database()")
+    await database.execute(f"ALTER DATABASE {name} SET random_page_cost = 2; ALTER DATABASE {name} RESET search_path")
+    await migrate(empty_database_url)
+    assert await cost() == "2"
+    assert await settings_of(empty_database_url) == ("botpulse, public", "UTC")
+
+
 @pytest.mark.parametrize(
     "theirs", ["CREATE TABLE orders (id int)", "CREATE SCHEMA shop; CREATE VIEW shop.orders AS SELECT 1 AS id"]
 )
