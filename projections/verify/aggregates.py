@@ -63,6 +63,8 @@ class Aggregates:
 
 
 def _refunds(user: User) -> dict[str, int]:
+    if not user.money.facts:
+        return {"refunds": 0, "refunded_cents": 0}
     refunds = user.money.facts["payment.refunded"].items()
     counted = [refund for identity, refund in refunds if identity not in user.money.failed_refunds]
     return {"refunds": len(counted), "refunded_cents": sum(refund.data.amount_cents for refund in counted)}

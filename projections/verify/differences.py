@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from projections.verify.rows import KEYS, TRAIL_KEYS, Key, Row
+from projections.verify.rows import Key, Row, key_columns
 
 NO_ROW: Final = "no row"
 _KEPT: Final = 1_000
@@ -73,7 +73,7 @@ def compare(table: str, stored: Mapping[Key, Row], folded: Mapping[Key, Row]) ->
     if stored == folded:
         return
     for key in {**folded, **stored}:
-        name = dict(zip(KEYS.get(table) or TRAIL_KEYS[table], key, strict=True))
+        name = dict(zip(key_columns(table), key, strict=True))
         is_there, wanted = stored.get(key), folded.get(key)
         if is_there is None:
             yield key, Difference(table, name, None, NO_ROW, "a row")

@@ -18,6 +18,8 @@ from schemas.records import LogRecord
 STREAMS_MEMORY: Final = 64
 """How many of a user's latest events streams recognises a repeated one among, where it is not about money."""
 
+_is_of_user: Final = lru_cache(maxsize=None)(lambda event_class: issubclass(event_class, UserEvent))
+"""isinstance, which for pydantic's classes is dear; there are some thirty classes."""
 _1970: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -33,6 +35,9 @@ class Verdict(StrEnum):
     """By the database: it is in refused_events."""
 
 
+_COUNTED: Final = Verdict.COUNTED
+
+
 class Entry(NamedTuple):
     """A record, its event where it is one, and why it counts nothing where it doesn't."""
 
@@ -40,6 +45,10 @@ class Entry(NamedTuple):
     event: BotEvent | None
     verdict: Verdict
     why_not: str
+
+
+Judgement = tuple[BotEvent | None, Verdict, str]
+"""An entry without its record."""
 
 
 class History:
@@ -58,7 +67,8 @@ class History:
         self._decode = decode
         self._refused = refused
         self._seen: dict[tuple[str, str, datetime], tuple[int, int]] = {}
-        self._folded = 0
+        self.counted = 0
+        """How many records have counted."""
         self._missing: set[tuple[str, str, datetime]] = set()
 
     @property
@@ -68,31 +78,36 @@ class History:
 
     def read(self, record: LogRecord) -> Entry:
         """Take the next record in."""
+        return Entry(record, *self.judge(record))
+
+    def judge(self, record: LogRecord) -> Judgement:
+        """Take the next record in; returns its entry without the record."""
         try:
             event = self._decode(record)
         except InvalidEvent as error:
-            return Entry(record, None, Verdict.INVALID, f"{error.reason.value}: {error.detail}")
-        self.last_valid = record.offset
+            return None, Verdict.INVALID, f"{error.reason.value}: {error.detail}"
+        self.last_valid = offset = record.offset
         identity = (event.source, event.id, event.time)
         seen = self._seen.get(identity)
         if seen is not None:
             first_offset, number = seen
-            self.beyond_memory |= self._folded - number >= STREAMS_MEMORY
-            return Entry(record, event, Verdict.DUPLICATE, f"the same event as {record.partition}/{first_offset}")
-        if record.offset in self._refused:
+            self.beyond_memory |= self.counted - number >= STREAMS_MEMORY
+            return event, Verdict.DUPLICATE, f"the same event as {record.partition}/{first_offset}"
+        if offset in self._refused:
             self._missing.add(identity)
-            return Entry(record, event, Verdict.REFUSED, "the database refused its rows")
-        self._missing.discard(identity)
-        self._seen[identity] = (record.offset, self._folded + 1)
+            return event, Verdict.REFUSED, "the database refused its rows"
+        if self._missing:
+            self._missing.discard(identity)
+        self._seen[identity] = (offset, self.counted + 1)
         conflict = None
-        if isinstance(event, UserEvent):
+        if _is_of_user(event.__class__):
             if self.user is None:
                 self.user = User(int(event.subject))
-            conflict = self.user.apply(arrival_of(event, record))
+            conflict = self.user.apply(event, broker_time(record.timestamp), record.partition, offset)
         if conflict is not None:
-            return Entry(record, event, Verdict.CONFLICT, conflict)
-        self._folded += 1
-        return Entry(record, event, Verdict.COUNTED, "")
+            return event, Verdict.CONFLICT, conflict
+        self.counted += 1
+        return event, _COUNTED, ""
 
     def take_tier_changes(self, arrivals: Iterable[Arrival]) -> None:
         """Add the tier changes of the same key."""
@@ -100,7 +115,7 @@ class History:
             if self.user is None:
                 assert isinstance(arrival.event, TierChanged)
                 self.user = User(int(arrival.event.subject))
-            self.user.apply(arrival)
+            self.user.apply(arrival.event, arrival.appended_at, arrival.partition, arrival.offset)
 
 
 def arrival_of(event: Any, record: LogRecord) -> Arrival:

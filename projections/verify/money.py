@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -38,7 +39,7 @@ class Money:
     """The user's facts; of several with one identity and amount the smallest (time, source, id) is kept."""
 
     def __init__(self) -> None:
-        self.facts: dict[str, dict[Identity, Any]] = {kind: {} for kind in _IDENTITY}
+        self.facts: defaultdict[str, dict[Identity, Any]] = defaultdict(dict)
         self.failed_refunds: set[Identity] = set()
         self.closings: dict[Identity, Any] = {}
         self.left: dict[Identity, int] = {}
@@ -47,7 +48,7 @@ class Money:
     @property
     def charges(self) -> dict[Identity, Any]:
         """The event that supplies each charge's fields."""
-        return self.facts["payment.succeeded"]
+        return self.facts["payment.succeeded"] if self.facts else {}
 
     @property
     def purchases(self) -> int:
@@ -127,6 +128,8 @@ class Money:
 
     def rows(self, telegram_id: int) -> Rows:
         """Return the rows of the tables of payments, by their keys."""
+        if not (self.facts or self.failed_refunds or self.closings):
+            return {}
         payments: dict[tuple[Any, ...], Row] = {}
         for (provider, charge_id), event in self.charges.items():
             standing = self.standing((provider, charge_id))
@@ -179,6 +182,8 @@ class Money:
 
     def day_figures(self) -> Iterable[tuple[datetime, str, int]]:
         """Yield what the payments add to the figures of days: a time of the day, the column, the amount."""
+        if not self.facts:
+            return
         for charge, event in self.charges.items():
             yield event.time, "revenue_cents", event.data.amount_cents
             yield event.time, "successful_payments", 1
@@ -197,6 +202,8 @@ class Money:
 
     def hour_figures(self) -> Iterable[tuple[datetime, str]]:
         """Yield what counts in hours: a time of the hour, the column."""
+        if not self.facts:
+            return
         for kind, column in (
             ("payment.succeeded", "payments"),
             ("payment.failed", "payment_failures"),

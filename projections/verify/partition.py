@@ -6,10 +6,9 @@ Keys stay where they are, so a partition has all events of its users, and nobody
 from __future__ import annotations
 
 import zlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -22,10 +21,10 @@ from projections.verify.aggregates import Aggregates
 from projections.verify.differences import Differences, compare
 from projections.verify.evidence import events_behind
 from projections.verify.history import Entry, History, Verdict, arrival_of
-from projections.verify.retention import Horizons, kept
-from projections.verify.rows import KEYS, SHARED, Key, Row, Rows, stored_row
+from projections.verify.retention import HORIZON_OF, Horizons
+from projections.verify.rows import KEYS, KINDS, SHARED, Key, Row, Rows, agree, stored_row
 from projections.verify.shared import Shared
-from projections.verify.trail import trail_of
+from projections.verify.trail import TOLD, trail_of
 from projections.verify.user import User
 from schemas.codec import Decoder, TierChangeDecoder
 from schemas.envelope import ContentEvent
@@ -33,8 +32,11 @@ from schemas.errors import InvalidEvent
 from schemas.records import LogRecord
 from schemas.topics import Topics
 
-USERS_AT_ONCE: Final = 500
+USERS_AT_ONCE: Final = 2_000
+RECORDS_AT_ONCE: Final = 20_000
+"""So many are decoded and compared together, but for a user who alone has more."""
 USER_TABLES: Final = tuple(table for table in KEYS if table not in SHARED)
+_COUNTED: Final = Verdict.COUNTED
 _SAMPLES: Final = 1_000_000
 
 
@@ -50,11 +52,15 @@ class Selection:
         """Whether nobody is left out."""
         return self.user is None and self.share >= 1.0
 
-    def takes(self, key: bytes | None) -> bool:
-        """Whether records of this key are looked at."""
+    def of(self, records: Sequence[LogRecord]) -> Sequence[LogRecord]:
+        """Return those of the records that are looked at."""
+        if self.is_all:
+            return records
         if self.user is not None:
-            return key == b"%d" % self.user
-        return self.share >= 1.0 or zlib.crc32(key or b"") % _SAMPLES < self.share * _SAMPLES
+            key = b"%d" % self.user
+            return [record for record in records if record.key == key]
+        share = self.share * _SAMPLES
+        return [record for record in records if zlib.crc32(record.key or b"") % _SAMPLES < share]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,11 @@ class Job:
     """Offsets of events whose rows the database refused."""
     selection: Selection
     horizons: Horizons
+
+    @property
+    def records(self) -> int:
+        """About how many records are read: those of the bot's events."""
+        return self.ends[self.topics.events.name]
 
     def end_of(self, topic: str) -> dict[int, int]:
         """Return the end of this partition of a topic."""
@@ -93,10 +104,15 @@ class Part:
 
 
 class Folded(NamedTuple):
-    """A user, the records under the user's key, and the tier changes."""
+    """A user, the records under the user's key, and the tier changes.
+
+    What became of every record is not kept: it is found out once more where a row differs.
+    """
 
     user: User
-    entries: list[Entry]
+    records: Sequence[LogRecord]
+    noted: list[Entry]
+    """What the trail can tell of, and what did not count."""
     changes: list[Arrival]
 
 
@@ -118,26 +134,27 @@ async def verify_partition(
     aggregates = Aggregates()
     if topics.user_aggregates.name in job.ends:
         async for _, records in source.read(topics.user_aggregates.name, {}, job.end_of(topics.user_aggregates.name)):
-            for record in records:
-                if job.selection.takes(record.key):
-                    aggregates.add(record)
-    keys = iter(dict.fromkeys([*events, *changes]))
+            for record in job.selection.of(records):
+                aggregates.add(record)
     decoder, change_decoder = Decoder(job.partitions), TierChangeDecoder(job.partitions)
-    while chunk := list(islice(keys, USERS_AT_ONCE)):
+    for chunk in _together(events, changes):
         histories: dict[int, Folded] = {}
         for key in chunk:
             history = History(decoder.decode, job.refused)
-            entries = [history.read(record) for record in events.pop(key, ())]
+            records = events.pop(key, ())
+            noted = _noted(history, records)
             moves = list(_decoded(changes.pop(key, ()), change_decoder.decode))
             history.take_tier_changes(moves)
-            part.records += len(entries)
-            part.verdicts.update(entry.verdict.value for entry in entries)
-            for entry in entries:
-                if entry.verdict is Verdict.COUNTED and isinstance(entry.event, ContentEvent):
-                    part.shared.describe(entry.event)
+            part.records += len(records)
+            part.verdicts[Verdict.COUNTED.value] += history.counted
+            if history.counted < len(records):
+                part.verdicts.update(e.verdict.value for e in noted if e.verdict is not Verdict.COUNTED)
             if history.user is None:
+                for entry in noted:
+                    if entry.verdict is Verdict.COUNTED and isinstance(entry.event, ContentEvent):
+                        part.shared.describe(entry.event)
                 continue
-            histories[history.user.telegram_id] = Folded(history.user, entries, moves)
+            histories[history.user.telegram_id] = Folded(history.user, records, noted, moves)
             part.shared.add(history.user)
             if key is not None and aggregates.comparable(key, history):
                 part.aggregates += 1
@@ -147,15 +164,30 @@ async def verify_partition(
     return part
 
 
+def _together(
+    events: Mapping[bytes | None, Sequence[LogRecord]], changes: Mapping[bytes | None, Sequence[LogRecord]]
+) -> Iterator[list[bytes | None]]:
+    """Divide the keys into groups that are compared together."""
+    group: list[bytes | None] = []
+    records = 0
+    for key in dict.fromkeys([*events, *changes]):
+        group.append(key)
+        records += len(events.get(key, ()))
+        if len(group) == USERS_AT_ONCE or records >= RECORDS_AT_ONCE:
+            yield group
+            group, records = [], 0
+    if group:
+        yield group
+
+
 async def _by_key(
     source: LogSource, topic: str, job: Job, progress: Callable[[int], None]
 ) -> dict[bytes | None, list[LogRecord]]:
-    found: dict[bytes | None, list[LogRecord]] = {}
+    found: defaultdict[bytes | None, list[LogRecord]] = defaultdict(list)
     async for _, records in source.read(topic, {}, job.end_of(topic)):
         progress(len(records))
-        for record in records:
-            if job.selection.takes(record.key):
-                found.setdefault(record.key, []).append(record)
+        for record in job.selection.of(records):
+            found[record.key].append(record)
     return found
 
 
@@ -168,33 +200,52 @@ def _decoded(records: Sequence[LogRecord], decode: Callable[[LogRecord], Any]) -
         yield arrival_of(event, record)
 
 
+def _noted(history: History, records: Iterable[LogRecord]) -> list[Entry]:
+    """Read the records, one after the other, and return what is of interest later; the rest is forgotten at once."""
+    noted = []
+    for record in records:
+        event, verdict, why_not = history.judge(record)
+        if history.user is None or event is None or verdict is not _COUNTED or KINDS[event.type] in TOLD:
+            noted.append(Entry(record, event, verdict, why_not))
+    return noted
+
+
+def _entries(job: Job, records: Sequence[LogRecord]) -> list[Entry]:
+    history = History(Decoder(job.partitions).decode, job.refused)
+    return [history.read(record) for record in records]
+
+
 async def _compare(part: Part, connection: asyncpg.Connection, histories: Mapping[int, Folded], job: Job) -> None:
     part.users.update(histories)
+    users = list(histories)
     folded = rows_of([found.user for found in histories.values()], job.horizons)
-    stored_tables = await stored_rows(connection, list(histories), job.horizons)
-    stored_tables["audit_log"] = await _stored_trail(connection, list(histories), job.ends)
+    trail = await _stored_trail(connection, users, job.ends)
+    written = {(row["topic"], row["log_partition"], row["log_offset"]) for row in trail}
     folded["audit_log"] = {}
     for found in histories.values():
-        folded["audit_log"] |= trail_of(found.entries, found.changes, stored_tables["audit_log"])
-    for table, stored in stored_tables.items():
-        part.rows[table] += len(stored)
+        folded["audit_log"].update(trail_of(found.noted, found.changes, written))
+    entries: dict[int, list[Entry]] = {}
+    for table in (*USER_TABLES, "audit_log"):
+        records = trail if table == "audit_log" else await stored_records(connection, table, users, job.horizons)
+        part.rows[table] += len(records)
+        if agree(table, records, folded[table]):
+            continue
+        stored = dict(stored_row(table, record) for record in records)
         for key, difference in compare(table, stored, folded[table]):
             if not part.differences.full:
                 user = _user_of(table, key, stored, folded)
-                difference = difference._replace(events=events_behind(difference, key, histories[user].entries))
+                if user not in entries:
+                    entries[user] = _entries(job, histories[user].records)
+                difference = difference._replace(events=events_behind(difference, key, entries[user]))
             part.differences.add(difference)
 
 
 async def _stored_trail(
     connection: asyncpg.Connection, users: Sequence[int], ends: Mapping[str, int]
-) -> dict[Key, Row]:
+) -> list[asyncpg.Record]:
     """The trail's rows about these users; tables that were taken back to an older generation may lie behind it."""
     rows = await connection.fetch(query("verify", "audit_log"), users)
-    return dict(
-        stored_row("audit_log", row)
-        for row in rows
-        if row["log_offset"] < ends.get(row["topic"], row["log_offset"] + 1)
-    )
+    return [row for row in rows if row["log_offset"] < ends.get(row["topic"], row["log_offset"] + 1)]
 
 
 def _user_of(table: str, key: Key, stored: Mapping[Key, Row], folded: Rows) -> int:
@@ -209,14 +260,17 @@ def rows_of(users: Sequence[User], horizons: Horizons) -> Rows:
     folded: Rows = {table: {} for table in USER_TABLES}
     for user in users:
         for table, rows in user.rows(horizons.get("user_sessions")).items():
-            folded[table].update(rows)
+            if rows:
+                folded[table].update(rows)
     return folded
 
 
-async def stored_rows(connection: asyncpg.Connection, users: Sequence[int], horizons: Horizons) -> Rows:
-    """Return the users' stored rows in every table."""
-    found: Rows = {}
-    for table in USER_TABLES:
-        records = await connection.fetch(query("verify", table), users)
-        found[table] = kept(table, dict(stored_row(table, record) for record in records), horizons)
-    return found
+async def stored_records(
+    connection: asyncpg.Connection, table: str, users: Sequence[int], horizons: Horizons
+) -> list[asyncpg.Record]:
+    """Return the users' stored rows in a table."""
+    records: list[asyncpg.Record] = await connection.fetch(query("verify", table), users)
+    horizon = horizons.get(table)
+    if horizon is None or table not in HORIZON_OF:
+        return records
+    return [record for record in records if record[HORIZON_OF[table]] >= horizon]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
+
+import asyncpg
 
 Key = tuple[Any, ...]
 Row = dict[str, Any]
@@ -51,12 +53,18 @@ _MOMENT_BYTES: Final = 8
 
 def kind_of(event: Any) -> str:
     """Return the middle of the event type's name: `payment.succeeded`."""
-    return _middle(event.type)
+    return KINDS[event.type]
 
 
-@lru_cache(maxsize=256)
-def _middle(event_type: str) -> str:
-    return event_type.removeprefix("botpulse.").rpartition(".")[0]
+class _Kinds(dict[str, str]):
+    def __missing__(self, event_type: str) -> str:
+        kind = event_type.removeprefix("botpulse.").rpartition(".")[0]
+        self[event_type] = kind
+        return kind
+
+
+KINDS: Final = _Kinds()
+"""The middle of each event type's name, for whoever asks once an event."""
 
 
 def order_of(event: Any) -> tuple[datetime, str, str]:
@@ -72,18 +80,66 @@ def original_of(data: Any) -> tuple[int | None, str | None]:
 def stored_row(table: str, record: Mapping[str, Any]) -> tuple[Key, Row]:
     """Return a row of the database as it is compared."""
     row = dict(record)
-    key = tuple(row.pop(column) for column in (KEYS.get(table) or TRAIL_KEYS[table]))
-    if table == "user_days":
-        row["actions"] = unordered(row["actions"])
-    elif table == "user_offers":
-        row["moments"] = unordered(row["moments"], _MOMENT_BYTES)
-    elif table == "tier_history":
-        row["caused_by"] = json.loads(row["caused_by"])
-    elif table == "audit_log":
-        row |= {name: row[name] and json.loads(row[name]) for name in ("before", "after")}
+    key = tuple(row.pop(column) for column in key_columns(table))
+    row |= {column: read(row[column]) for column, read in _PACKED.get(table, {}).items()}
     return key, row
+
+
+def agree(table: str, records: Sequence[asyncpg.Record], folded: Mapping[Key, Row]) -> bool:
+    """Tell whether these rows of the database are the folded ones: what `compare` would find nothing in, but told in a
+    fraction of the time, since no row of the database is taken apart into a dictionary."""
+    if len(records) != len(folded):
+        return False
+    if not records:
+        return True
+    keys, packed = key_columns(table), _PACKED.get(table, {})
+    columns = list(records[0].keys())
+    plain = [column for column in columns if column not in keys and column not in packed]
+    # A row of the database is faster asked for the number of a column than for its name.
+    key_of = _values_of([columns.index(column) for column in keys])
+    stored_of, folded_of = _values_of([columns.index(column) for column in plain]), _values_of(plain)
+    others = len(columns) - len(keys)
+    try:
+        for record in records:
+            row = folded[key_of(record)]
+            if stored_of(record) != folded_of(row) or len(row) != others:
+                return False
+            for column, read in packed.items():
+                if read(record[column]) != row[column]:
+                    return False
+    except KeyError:  # a row or a column that only one of them has
+        return False
+    return True
+
+
+def key_columns(table: str) -> tuple[str, ...]:
+    """Return the columns by which a table's rows are known."""
+    return KEYS.get(table) or TRAIL_KEYS[table]
+
+
+def _values_of(columns: Sequence[int] | Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """itemgetter, but a tuple also for one column and for none."""
+    if not columns:
+        return lambda _: ()
+    if len(columns) == 1:
+        (only,) = columns
+        return lambda row: (row[only],)
+    return itemgetter(*columns)
 
 
 def unordered(packed: bytes, size: int = _ACTION_BYTES) -> list[bytes]:
     """Return a day's packed actions or offers without their order, which is that of arrival."""
-    return sorted(packed[at : at + size] for at in range(0, len(packed), size))
+    return [packed] if len(packed) == size else sorted(packed[at : at + size] for at in range(0, len(packed), size))
+
+
+def _json(text: str | None) -> Any:
+    return text and json.loads(text)
+
+
+_PACKED: Final[dict[str, dict[str, Callable[[Any], Any]]]] = {
+    "user_days": {"actions": unordered},
+    "user_offers": {"moments": lambda packed: unordered(packed, _MOMENT_BYTES)},
+    "tier_history": {"caused_by": _json},
+    "audit_log": {"before": _json, "after": _json},
+}
+"""Columns that are stored in another form than they are compared in, and how they are read."""

@@ -16,12 +16,13 @@ from projections.sql import query
 from projections.verify.differences import NO_ROW, Difference, Differences, compare
 from projections.verify.history import Verdict
 from projections.verify.partition import (
+    USER_TABLES,
     USERS_AT_ONCE,
     Job,
     Part,
     Selection,
     rows_of,
-    stored_rows,
+    stored_records,
     verify_partition,
 )
 from projections.verify.processes import verify_in_processes
@@ -71,8 +72,8 @@ async def verify(
     """Fold `log` up to the checkpoints of the database a second time, and compare every table with it.
 
     Checkpoints and tables are read in one snapshot, so live work beneath changes nothing. `aggregates` says whether the
-    log also has what streams has folded. With more than one worker each partition is folded in a process of its own, so
-    many at a time; None takes as many as pay.
+    log also has what streams has folded. With more than one worker the partitions are divided between so many
+    processes; None takes as many as pay.
 
     Raises ConfigurationError where log and database can't be read, or don't belong together.
     """
@@ -212,9 +213,10 @@ async def _compare_stubs(
     for start in range(0, len(stubs), USERS_AT_ONCE):
         chunk = stubs[start : start + USERS_AT_ONCE]
         folded = rows_of([User(telegram_id) for telegram_id in chunk], horizons)
-        for table, stored in (await stored_rows(connection, chunk, horizons)).items():
-            outcome.rows[table] += len(stored)
-            for _, difference in compare(table, stored, folded[table]):
+        for table in USER_TABLES:
+            records = await stored_records(connection, table, chunk, horizons)
+            outcome.rows[table] += len(records)
+            for _, difference in compare(table, dict(stored_row(table, row) for row in records), folded[table]):
                 outcome.differences.add(difference)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from projections.batch import Arrival, DeadLetter
 from projections.verify.content import Item
-from projections.verify.rows import Key, Row, Rows
+from projections.verify.rows import Key, Row, Rows, kind_of
 from projections.verify.user import User
 
 _FIGURES: Final = (
@@ -16,6 +16,12 @@ _FIGURES: Final = (
     "dispute_lost_cents", "successful_payments", "failed_payments", "auto_recharge_triggers", "content_unlocks",
     "credits_spent", "new_disputes",
 )  # fmt: skip
+_KINDS: Final = {
+    "message.received": "messages",
+    "message.sent": "messages_sent",
+    "admin.action_taken": "admin_actions",
+}
+"""Kinds of events that hours count beside all events."""
 _HOURLY: Final = (
     "events", "messages", "messages_sent", "payments", "payment_failures", "refunds", "disputes", "dead_letters",
     "tier_changes", "admin_actions",
@@ -26,8 +32,12 @@ class Shared:
     """Sums over users; those of several partitions add up to those of all."""
 
     def __init__(self) -> None:
-        self.days: defaultdict[date, Counter[str]] = defaultdict(Counter)
-        self.hours: defaultdict[datetime, Counter[str]] = defaultdict(Counter)
+        self.days: Counter[tuple[date, str]] = Counter()
+        """The figures of days."""
+        self.hours: Counter[tuple[date, int, str]] = Counter()
+        """What hours count beside events, by day, hour and column."""
+        self.events: Counter[tuple[date, int, str]] = Counter()
+        """Events by day, hour and kind."""
         self.letters: dict[Key, Row] = {}
         """The first letter about each refused record and stage; letters come in the order of their log."""
         self.triggers: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -39,7 +49,7 @@ class Shared:
     def describe(self, event: Any) -> None:
         """Take in that a content item was published or changed."""
         self.items[event.data.content_id].describe(event)
-        self._count(event.time, "events")
+        self.events[event.time.date(), event.time.hour, kind_of(event)] += 1
 
     def refused(self, arrival: Arrival) -> None:
         """Take in a dead letter."""
@@ -54,30 +64,27 @@ class Shared:
         }
         self.letters.setdefault((letter.topic, letter.partition, letter.offset, letter.stage), row)
 
-    def _count(self, time: datetime, column: str) -> None:
-        self.hours[time.replace(minute=0, second=0, microsecond=0)][column] += 1
-
     def add(self, user: User) -> None:
         """Add what a user, whose events are all folded, contributes."""
         for day, column, amount in user.day_figures():
-            self.days[day][column] += amount
+            self.days[day, column] += amount
         for event_type, cents in user.purchase_triggers():
             self.triggers[event_type].update(purchases=1, revenue_cents=cents)
+        self.events.update([(time.date(), time.hour, kind) for time, kind in user.events])
         for time, column in user.hour_figures():
-            self._count(time, column)
-        self.patterns.update((time.isoweekday(), time.hour, kind) for time, kind in user.messages)
+            self.hours[time.date(), time.hour, column] += 1
+        self.patterns.update([(time.isoweekday(), time.hour, kind) for time, kind in user.messages])
         for content_id in {deed.content_id for deed in user.deeds}:
             self.items[content_id].add(deed for deed in user.deeds if deed.content_id == content_id)
         self.referrers |= user.referrers
 
     def merge(self, other: Shared) -> None:
         """Add the sums of other users."""
-        for day, figures in other.days.items():
-            self.days[day].update(figures)
+        self.days.update(other.days)
+        self.hours.update(other.hours)
+        self.events.update(other.events)
         for event_type, sums in other.triggers.items():
             self.triggers[event_type].update(sums)
-        for hour, counts in other.hours.items():
-            self.hours[hour].update(counts)
         for identity, letter in other.letters.items():
             self.letters.setdefault(identity, letter)
         self.patterns.update(other.patterns)
@@ -87,10 +94,18 @@ class Shared:
 
     def rows(self) -> Rows:
         """Return the rows; a day or an hour in which nothing was counted has none."""
-        hours = {hour: Counter(counts) for hour, counts in self.hours.items()}
+        hours: defaultdict[datetime, Counter[str]] = defaultdict(Counter)
+        for (day, hour, column), count in self.hours.items():
+            hours[_moment(day, hour)][column] += count
+        for (day, hour, kind), count in self.events.items():
+            hours[_moment(day, hour)]["events"] += count
+            if kind in _KINDS:
+                hours[_moment(day, hour)][_KINDS[kind]] += count
         for letter in self.letters.values():
-            hour = letter["appended_at"].replace(minute=0, second=0, microsecond=0)
-            hours.setdefault(hour, Counter())["dead_letters"] += 1
+            hours[letter["appended_at"].replace(minute=0, second=0, microsecond=0)]["dead_letters"] += 1
+        days: defaultdict[date, Counter[str]] = defaultdict(Counter)
+        for (day, column), amount in self.days.items():
+            days[day][column] += amount
         return {
             "hourly_metrics": {
                 (hour,): {column: counts[column] for column in _HOURLY} for hour, counts in hours.items()
@@ -104,9 +119,13 @@ class Shared:
                     - figures["refunded_cents"]
                     - figures["dispute_lost_cents"],
                 }
-                for day, figures in self.days.items()
+                for day, figures in days.items()
                 if any(figures.values())
             },
             "message_patterns": {pattern: {"messages": messages} for pattern, messages in self.patterns.items()},
             "content_items": {(content_id,): item.row() for content_id, item in self.items.items()},
         }
+
+
+def _moment(day: date, hour: int) -> datetime:
+    return datetime(day.year, day.month, day.day, hour, tzinfo=UTC)

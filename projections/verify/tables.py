@@ -21,7 +21,8 @@ def fold(arrivals: Iterable[Arrival]) -> tuple[Rows, int]:
         if isinstance(arrival.event, UserEvent):
             telegram_id = int(arrival.event.subject)
             user = users.setdefault(telegram_id, User(telegram_id))
-            conflicts += user.apply(arrival) is not None
+            place = (arrival.partition, arrival.offset)
+            conflicts += user.apply(arrival.event, arrival.appended_at, *place) is not None
         elif isinstance(arrival.event, DeadLetter):
             shared.refused(arrival)
         else:

@@ -42,7 +42,8 @@ _FIELDS: Final = {
     },
 }
 """Kinds that say something of a profile, with the members whose columns have other names."""
-_TOLD: Final = frozenset({*_SAID, *_FIELDS, "user.bot_blocked", "user.bot_unblocked"})
+TOLD: Final = frozenset({*_SAID, *_FIELDS, "user.bot_blocked", "user.bot_unblocked"})
+"""The kinds of events that the trail tells of."""
 _UNSAID: Final = {"is_blocked": False, "auto_recharge_enabled": False}
 
 
@@ -61,18 +62,17 @@ class _Profile:
 def trail_of(entries: Sequence[Entry], changes: Iterable[Arrival], written: Collection[Key]) -> dict[Key, Row]:
     """Return a user's rows of the trail by topic, partition and offset.
 
-    `entries` are the user's records of the log in order, `changes` the tier changes. `written` are the rows that there
-    are: where a record was refused first and its copy accepted, the trail has the copy for ever, at the copy's place,
-    though today's rules accept the original.
+    `entries` are the user's records of the log in order, at least those that are TOLD or did not count, `changes` the
+    tier changes. `written` are the rows that there are: where a record was refused first and its copy accepted, the
+    trail has the copy for ever, at the copy's place, though today's rules accept the original.
     """
     rows: dict[Key, Row] = {}
+    entries = [entry for entry in entries if entry.event is not None and kind_of(entry.event) in TOLD]
     profile = _Profile()
     known: dict[tuple[str, ...], Order] = {}
     for entry in _as_written(entries, written):
         event: Any = entry.event
         kind = kind_of(event)
-        if kind not in _TOLD:
-            continue
         arrival = arrival_of(event, entry.record)
         if kind in _SAID:
             outcome = "conflict" if entry.verdict is Verdict.CONFLICT else _outcome(kind, event, known)

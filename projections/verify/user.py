@@ -8,10 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, get_args
 
-from projections.batch import Arrival
 from projections.verify.content import DEEDS, Deed, deed_of
 from projections.verify.money import MONEY, SPENDING, Money
-from projections.verify.rows import Key, Row, Rows, kind_of, order_of
+from projections.verify.rows import KINDS, Key, Row, Rows, order_of
 from projections.verify.subscriptions import STATUS
 from projections.verify.subscriptions import rows as subscription_rows
 from schemas.events.messages import MessageKind
@@ -49,18 +48,21 @@ _ACTIONS: Final = {
     "content.unlocked": 5,
 }
 """The own actions, and how a user's day packs their kinds."""
-_COUNTED_BY_HOUR: Final = {
-    "message.received": "messages",
-    "message.sent": "messages_sent",
-    "admin.action_taken": "admin_actions",
-}
 _COUNTED_BY_DAY: Final = {
     "message.received": "messages_received",
     "credits.spent": "credits_spent",
     "content.unlocked": "content_unlocks",
 }
+_NOBODY: Final = {
+    **dict.fromkeys(_SAID),
+    **_UNSAID,
+}
+_TIME_COLUMNS: Final = {column: f"{column}_at" for column in _SAID}
+_NEVER: Final = dict.fromkeys(_TIME_COLUMNS.values())
 _KIND_COLUMNS: Final = {kind: f"kind_{kind}" for kind in get_args(MessageKind)}
 _HOUR_COLUMNS: Final = {hour: f"hour_{hour:02}" for hour in range(24)}
+_NO_MESSAGES: Final = dict.fromkeys((*_KIND_COLUMNS.values(), *_HOUR_COLUMNS.values()), 0)
+_NO_TIME: Final = Decimal(0)
 
 Action = tuple[datetime, str, int]
 """When, what, and how many credits or cents."""
@@ -102,25 +104,25 @@ class User:
         """All own actions, once somebody has asked for them and until the next event."""
         self._sent: list[datetime] = []
         self._tier_changes: dict[str, Row] = {}
-        self._times: list[tuple[datetime, str]] = []
-        """Every event, and every message and admin's action once more, with the column of hours that counts it."""
+        self.events: list[tuple[datetime, str]] = []
+        """When each event happened, and its kind; tier changes are not the bot's."""
 
-    def apply(self, arrival: Arrival) -> str | None:
-        """Take one event in; returns why it is a conflict, and then has changed nothing."""
-        event: Any = arrival.event
-        kind = kind_of(event)
+    def apply(self, event: Any, appended_at: datetime, partition: int, offset: int) -> str | None:
+        """Take one event in, with the broker's time and its place in the log.
+
+        Returns why it is a conflict, and then has changed nothing.
+        """
+        kind = KINDS[event.type]
         self._in_order = None
         if kind in MONEY:
             conflict = self.money.apply(kind, event)
             if conflict is None:
-                self._times.append((event.time, "events"))
-            if conflict is None and kind in SPENDING:
-                self._measure(arrival.appended_at)
+                self.events.append((event.time, kind))
+                if kind in SPENDING:
+                    self._measure(appended_at)
             return conflict
         if kind != "tier.changed":
-            self._times.append((event.time, "events"))
-        if kind in _COUNTED_BY_HOUR:
-            self._times.append((event.time, _COUNTED_BY_HOUR[kind]))
+            self.events.append((event.time, kind))
         if kind == "message.received":
             self.messages.append((event.time, event.data.kind))
         elif kind == "message.sent":
@@ -141,7 +143,7 @@ class User:
         elif kind in ("user.bot_blocked", "user.bot_unblocked"):
             self._set("is_blocked", event.time, kind == "user.bot_blocked")
         elif kind == "tier.changed":
-            self._tier_changes.setdefault(event.id, _tier_change(arrival))
+            self._tier_changes.setdefault(event.id, _tier_change(event, partition, offset))
         self._spoke = self._spoke or kind in _SPEAKING
         if kind in STATUS:
             self.subscriptions.append(event)
@@ -174,7 +176,8 @@ class User:
     def actions(self) -> list[Action]:
         """Return the own actions in order of time; a charge is one, at the time that counts for it."""
         if self._in_order is None:
-            charged = [(e.time, "payment.succeeded", e.data.amount_cents) for e in self.money.charges.values()]
+            charges = self.money.charges.values()
+            charged = [(event.time, "payment.succeeded", event.data.amount_cents) for event in charges]
             self._in_order = sorted([*self._actions, *charged])
         return self._in_order
 
@@ -211,14 +214,15 @@ class User:
             yield time.date(), "messages_sent", 1
 
     def hour_figures(self) -> Iterable[tuple[datetime, str]]:
-        """Yield what counts in hours: a time of the hour, the column."""
-        yield from self._times
+        """Yield what counts in hours beside the events themselves: a time of the hour, the column."""
         yield from self.money.hour_figures()
         for row in self._tier_changes.values():
             yield row["changed_at"], "tier_changes"
 
     def purchase_triggers(self) -> Iterable[tuple[str, int]]:
         """Yield, for each purchase, each kind of action or offer in the half hour before it, with its cents."""
+        if not self.money.charges:
+            return
         offers = [(deed.time, deed.kind, 0) for deed in self.deeds if deed.kind == "content.offered"]
         happened = [*self.actions(), *offers]
         for charge in self.money.charges.values():
@@ -228,7 +232,8 @@ class User:
     def _user(self, actions: list[Action]) -> Row:
         last_active = actions[-1][0] if actions else None
         return {
-            **{column: self._said.get(column, (None, _UNSAID.get(column)))[1] for column in _SAID},
+            **_NOBODY,
+            **{column: value for column, (_, value) in self._said.items()},
             "referred_by": min(self._referrals, key=order_of).data.referred_by if self._referrals else None,
             "registered_at": min(self._registered, default=None),
             "total_spent_cents": self.money.spent_cents,
@@ -247,7 +252,8 @@ class User:
         referral = min(self._referrals, key=order_of) if self._referrals else None
         return {
             (self.telegram_id,): {
-                **{f"{column}_at": self._said[column][0] if column in self._said else None for column in _SAID},
+                **_NEVER,
+                **{_TIME_COLUMNS[column]: time for column, (time, _) in self._said.items()},
                 "referred_at": referral and referral.time,
                 "referred_source": referral and referral.source,
                 "referred_event_id": referral and referral.id,
@@ -255,6 +261,8 @@ class User:
         }
 
     def _offers(self) -> dict[Key, Row]:
+        if not self.deeds:
+            return {}
         offered = sorted(deed.time for deed in self.deeds if deed.kind == "content.offered")
         days: dict[Key, Row] = {}
         for time in offered:
@@ -265,14 +273,11 @@ class User:
     def _message_counts(self) -> dict[Key, Row]:
         if not self.messages:
             return {}
-        kinds = Counter(kind for _, kind in self.messages)
-        hours = Counter(time.hour for time, _ in self.messages)
-        return {
-            (self.telegram_id,): {
-                **{column: kinds[kind] for kind, column in _KIND_COLUMNS.items()},
-                **{column: hours[hour] for hour, column in _HOUR_COLUMNS.items()},
-            }
-        }
+        row = dict(_NO_MESSAGES)
+        for time, kind in self.messages:
+            row[_KIND_COLUMNS[kind]] += 1
+            row[_HOUR_COLUMNS[time.hour]] += 1
+        return {(self.telegram_id,): row}
 
     def _sessions(self, actions: list[Action]) -> dict[Key, Row]:
         groups: list[list[Action]] = []
@@ -281,37 +286,43 @@ class User:
                 groups[-1].append(action)
             else:
                 groups.append([action])
-        return {
-            (self.telegram_id, group[0][0]): {
-                "session_end": group[-1][0],
-                "time_spent_seconds": Decimal((group[-1][0] - group[0][0]) // _MICROSECOND) / 1_000_000,
-                "messages_in_session": sum(kind == "message.received" for _, kind, _ in group),
-                "credits_spent": sum(amount for _, kind, amount in group if kind == "credits.spent"),
-                "purchases_in_session": sum(kind == "payment.succeeded" for _, kind, _ in group),
-            }
-            for group in groups
-        }
+        return {(self.telegram_id, group[0][0]): _session(group, [kind for _, kind, _ in group]) for group in groups}
 
     def _days(self, actions: list[Action]) -> dict[Key, Row]:
         days: dict[date, list[Action]] = {}
         for action in actions:
             days.setdefault(action[0].date(), []).append(action)
-        sent = Counter(time.date() for time in self._sent)
-        return {(self.telegram_id, day): _day(days.get(day, []), sent[day]) for day in {**days, **sent}}
+        sent = Counter([time.date() for time in self._sent]) if self._sent else {}
+        return {(self.telegram_id, day): _day(days.get(day, []), sent.get(day, 0)) for day in {**days, **sent}}
+
+
+def _session(actions: list[Action], kinds: list[str]) -> Row:
+    start, end = actions[0][0], actions[-1][0]
+    return {
+        "session_end": end,
+        "time_spent_seconds": _NO_TIME if end == start else Decimal((end - start) // _MICROSECOND) / 1_000_000,
+        "messages_in_session": kinds.count("message.received"),
+        "credits_spent": _sum(actions, "credits.spent"),
+        "purchases_in_session": kinds.count("payment.succeeded"),
+    }
 
 
 def _day(actions: list[Action], sent: int) -> Row:
-    kinds = Counter(kind for _, kind, _ in actions)
+    kinds = [kind for _, kind, _ in actions]
     return {
-        "messages_received": kinds["message.received"],
+        "messages_received": kinds.count("message.received"),
         "messages_sent": sent,
         "own_actions": len(actions),
-        "purchases": kinds["payment.succeeded"],
-        "spend_cents": sum(amount for _, kind, amount in actions if kind == "payment.succeeded"),
-        "credits_spent": sum(amount for _, kind, amount in actions if kind == "credits.spent"),
-        "unlocks": kinds["content.unlocked"],
+        "purchases": kinds.count("payment.succeeded"),
+        "spend_cents": _sum(actions, "payment.succeeded"),
+        "credits_spent": _sum(actions, "credits.spent"),
+        "unlocks": kinds.count("content.unlocked"),
         "actions": sorted(map(_packed, actions)),
     }
+
+
+def _sum(actions: list[Action], wanted: str) -> int:
+    return sum([amount for _, kind, amount in actions if kind == wanted])
 
 
 def _packed(action: Action) -> bytes:
@@ -320,8 +331,7 @@ def _packed(action: Action) -> bytes:
     return (microseconds * 8 + _ACTIONS[kind]).to_bytes(8, "big") + amount.to_bytes(4, "big")
 
 
-def _tier_change(arrival: Arrival) -> Row:
-    event: Any = arrival.event
+def _tier_change(event: Any, partition: int, offset: int) -> Row:
     return {
         "telegram_id": int(event.subject),
         "changed_at": event.time,
@@ -331,6 +341,6 @@ def _tier_change(arrival: Arrival) -> Row:
         "spent_cents": event.data.spent_cents,
         "rules_version": event.data.rules_version,
         "caused_by": {"source": event.data.caused_by.source, "id": event.data.caused_by.id},
-        "log_partition": arrival.partition,
-        "log_offset": arrival.offset,
+        "log_partition": partition,
+        "log_offset": offset,
     }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from projections.batch import Arrival
 from projections.database import open_connection
-from projections.verify.rows import Rows
+from projections.verify.rows import Rows, agree
 from schemas.events import BotEvent
 from tests.support.folding import apply_split, arrivals, expected, facts, tables
 from tests.support.histories import MONEY, histories
@@ -54,6 +54,30 @@ async def test_random_histories_in_random_batches(
     connection: asyncpg.Connection, events: list[BotEvent], cuts: list[int]
 ) -> None:
     await check(connection, arrivals(events), cuts)
+
+
+@settings(many, max_examples=30)
+@given(events=histories())
+async def test_a_table_agrees_unless_one_value_or_row_differs(
+    connection: asyncpg.Connection, events: list[BotEvent]
+) -> None:
+    log = arrivals(events)
+
+    async def look() -> None:
+        await apply_split(connection, log)
+        for table, rows in expected(log).items():
+            records = await connection.fetch(f"SELECT * FROM {table}")  # noqa: S608
+            assert agree(table, records, rows), table
+            for key, row in rows.items():
+                others = {other: rows[other] for other in rows if other != key}
+                assert not agree(table, records, others), table
+                assert not agree(table, records, {**others, (*key[:-1], "another"): row}), table
+                assert not agree(table, records, {**others, key: {**row, "one more": None}}), table
+                for column in row:
+                    assert not agree(table, records, {**others, key: {**row, column: object()}}), (table, column)
+                    assert not agree(table, records, {**others, key: {c: row[c] for c in row if c != column}}), table
+
+    await undone(connection, look)
 
 
 @many

@@ -11,7 +11,7 @@ from tests.support.folding import arrivals, at, message
 def test_sessions_are_made_of_the_actions_from_the_horizon_on() -> None:
     user = User(1)
     for arrival in arrivals([message(1, at(minutes)) for minutes in (0, 20, 40, 200)]):
-        user.apply(arrival)
+        user.apply(arrival.event, arrival.appended_at, arrival.partition, arrival.offset)
     assert [(key[1], row["session_end"]) for key, row in user.rows()["user_sessions"].items()] == [
         (at(0), at(40)), (at(200), at(200)),
     ]  # fmt: skip
