@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer
@@ -15,13 +15,15 @@ from projections.checkpoints import Place
 from schemas.consumer_stop import stop_consumer
 from schemas.errors import ConfigurationError, ServiceStopped
 from schemas.kafka_connection import client_options
-from schemas.log_reading import accept_any_header_name, bare_records
-from schemas.records import BareRecord, LogRecord, placed
+from schemas.log_reading import OnlyKey, accept_any_header_name, bare_records
+from schemas.records import LogRecord, placed
 
 FETCH_BYTES: Final = 8 * 1024 * 1024
 """Most that is fetched ahead while a batch is written: what memory holds beside the batch in hand."""
 PARTITION_FETCH_BYTES: Final = 1024 * 1024
 READ_BACK_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 0.02
+"""How long a fetch of one key's records waits for one: all that was fetched may be of others."""
 
 
 class LogReader:
@@ -38,7 +40,7 @@ class LogReader:
             isolation_level="read_committed",
             fetch_max_bytes=FETCH_BYTES,
             max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
-            key_deserializer=bare_records,
+            key_deserializer=bare_records if key is None else OnlyKey(key),
             fetch_max_wait_ms=500,
             retry_backoff_ms=200,
         )
@@ -66,19 +68,18 @@ class LogReader:
 
         Raises ConfigurationError if the log has lost the records that come next.
         """
+        seconds = timeout_seconds if self._key is None else min(timeout_seconds, _LOOK_SECONDS)
         try:
-            fetched = await self._consumer.getmany(timeout_ms=int(timeout_seconds * 1000), max_records=max_records)
+            fetched = await self._consumer.getmany(timeout_ms=int(seconds * 1000), max_records=max_records)
         except OffsetOutOfRangeError as error:
             raise ConfigurationError(
                 f"the log no longer has the records that come next ({error}): they were deleted, or the topic was "
                 "replaced; the tables can't be folded from this log (settings KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL)"
             ) from None
-        return {(place := Place(tp.topic, tp.partition)): self._at(place, records) for tp, records in fetched.items()}
-
-    def _at(self, place: Place, records: Sequence[BareRecord]) -> list[LogRecord]:
-        if self._key is not None:
-            records = [record for record in records if record.key == self._key]
-        return [placed(record, place) for record in records]
+        return {
+            (place := Place(tp.topic, tp.partition)): [placed(record, place) for record in records]
+            for tp, records in fetched.items()
+        }
 
     async def position(self, place: Place) -> int:
         """Return the offset that is read next: past the last record returned and the gap behind it, if any."""

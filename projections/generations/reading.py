@@ -86,12 +86,12 @@ class SourceReader:
             if missing:
                 raise ConfigurationError(f"{topic}/{missing[0]} is not on the log that is read")
             end = {number: max(at, bounds[number].end) for number, at in start.items()}
-            async with aclosing(self._source.read(topic, start, end)) as reading:
+            async with aclosing(self._source.read(topic, start, end, self._key)) as reading:
                 async for number, records in reading:
                     place = Place(topic, number)
                     if place not in self._left:
                         self._positions[place] = records[-1].offset + 1
-                        yield {place: [r for r in records if self._key is None or r.key == self._key]}
+                        yield {place: list(records)}
             for number, at in end.items():
                 # Behind the last record may be a gap without any.
                 if (place := Place(topic, number)) not in self._left:

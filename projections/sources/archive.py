@@ -152,9 +152,14 @@ def encode_record(record: LogRecord) -> bytes:
     )
 
 
-def records_of(folder: Path, topic: str, part: Part) -> Iterator[list[ArchivedRecord]]:
-    """Yield a part's records, frame by frame. Raises DamagedExport, naming the file, before a wrong byte is out."""
+def records_of(folder: Path, topic: str, part: Part, key: bytes | None = None) -> Iterator[list[ArchivedRecord]]:
+    """Yield a part's records, frame by frame, those of one key where there is one.
+
+    Raises DamagedExport, naming the file, before a wrong byte is out.
+    """
     path = folder / part.file
+    # An export is written by one encoder, so that a line of that key has these bytes.
+    mark = None if key is None else b'"key":' + orjson.dumps(_text(key)) + b","
     count = 0
     try:
         with path.open("rb") as file:
@@ -164,7 +169,10 @@ def records_of(folder: Path, topic: str, part: Part) -> Iterator[list[ArchivedRe
             for length in part.frames:
                 lines = bytes(cramjam.zstd.decompress(file.read(length))).splitlines()
                 count += len(lines)
-                yield [_record(topic, part.partition, orjson.loads(line)) for line in lines]
+                if mark is not None:
+                    lines = [line for line in lines if mark in line]
+                records = [_record(topic, part.partition, orjson.loads(line)) for line in lines]
+                yield records if key is None else [record for record in records if record.key == key]
     except (OSError, ValueError, KeyError, TypeError, cramjam.DecompressionError) as error:
         raise DamagedExport(f"{path} is damaged: {type(error).__name__}: {error}") from None
     if count != part.records:

@@ -15,11 +15,13 @@ from projections.sources.source import Bounds
 from schemas.consumer_stop import stop_consumer
 from schemas.errors import ConfigurationError, ServiceStopped
 from schemas.kafka_connection import client_options, why_refused
-from schemas.log_reading import accept_any_header_name, bare_records
+from schemas.log_reading import OnlyKey, accept_any_header_name
 from schemas.records import LogRecord, Place, placed
 
 _REQUEST_MS: Final = 10_000
 _FETCH_MS: Final = 200
+_LOOK_MS: Final = 20
+"""For a record of one key: all that was fetched may be of others."""
 _PARTITION_FETCH_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -33,6 +35,7 @@ class BrokerAddress:
     async def open(self) -> AsyncIterator[BrokerSource]:
         """Connect: no group, no committed offsets, no reset. Raises ConfigurationError when no broker answers."""
         accept_any_header_name()
+        only = OnlyKey()
         try:
             admin = AIOKafkaAdminClient(**client_options(self.bootstrap_servers), request_timeout_ms=_REQUEST_MS)
             consumer = AIOKafkaConsumer(
@@ -41,7 +44,7 @@ class BrokerAddress:
                 auto_offset_reset="none",
                 isolation_level="read_committed",
                 max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
-                key_deserializer=bare_records,
+                key_deserializer=only,
             )
         except ValueError:
             raise self._unreachable() from None
@@ -53,7 +56,7 @@ class BrokerAddress:
                 if reason := await why_refused(client_options(self.bootstrap_servers)):
                     raise ConfigurationError(reason) from None
                 raise self._unreachable() from None
-            yield BrokerSource(admin, consumer)
+            yield BrokerSource(admin, consumer, only)
         finally:
             await stop_consumer(consumer)
             await admin.close()
@@ -68,9 +71,11 @@ class BrokerAddress:
 class BrokerSource:
     """Reads through connections of its own; one `read` at a time."""
 
-    def __init__(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, only: OnlyKey) -> None:
+        """`only` is the consumer's key_deserializer."""
         self._admin = admin
         self._consumer = consumer
+        self._only = only
 
     async def bounds(self, topic: str) -> dict[int, Bounds]:
         """Return every partition with its first offset and its end as of now."""
@@ -100,19 +105,24 @@ class BrokerSource:
         }
 
     async def read(
-        self, topic: str, start: Mapping[int, int], end: Mapping[int, int]
+        self, topic: str, start: Mapping[int, int], end: Mapping[int, int], key: bytes | None = None
     ) -> AsyncGenerator[tuple[int, Sequence[LogRecord]], None]:
-        """Yield each partition's records in order, up to its end. Who stops earlier closes it before the next call."""
+        """Yield each partition's records in order, up to its end. Who stops earlier closes it before the next call.
+
+        Of one key alone where there is one.
+        """
         ends = {TopicPartition(topic, number): upto for number, upto in end.items() if start.get(number, 0) < upto}
         if not ends:
             return
+        self._only.key = key
         self._consumer.assign(list(ends))
         try:
             for place in ends:
                 self._consumer.seek(place, start.get(place.partition, 0))
             left = set(ends)
+            wait_ms = _FETCH_MS if key is None else _LOOK_MS
             while left:
-                for place, records in (await self._consumer.getmany(*left, timeout_ms=_FETCH_MS)).items():
+                for place, records in (await self._consumer.getmany(*left, timeout_ms=wait_ms)).items():
                     upto = ends[place]
                     if records and records[-1].offset >= upto:
                         records = [record for record in records if record.offset < upto]
@@ -133,3 +143,4 @@ class BrokerSource:
             raise ServiceStopped(f"reading {topic}: {type(error).__name__}: {error}") from error
         finally:
             self._consumer.unsubscribe()
+            self._only.key = None

@@ -57,9 +57,12 @@ class ExportSource:
         return found
 
     async def read(
-        self, topic: str, start: Mapping[int, int], end: Mapping[int, int]
+        self, topic: str, start: Mapping[int, int], end: Mapping[int, int], key: bytes | None = None
     ) -> AsyncGenerator[tuple[int, Sequence[LogRecord]], None]:
-        """Yield each partition's records in order, up to its end. Raises DamagedExport, naming the file."""
+        """Yield each partition's records in order, up to its end, of one key where there is one.
+
+        Raises DamagedExport, naming the file.
+        """
         exported = self._exported(topic)
         for number, upto in end.items():
             begin = start.get(number, 0)
@@ -73,12 +76,12 @@ class ExportSource:
             for part in day.parts:
                 begin, upto = start.get(part.partition, 0), end.get(part.partition, 0)
                 if begin < part.next_offset and upto > part.first_offset:
-                    for records in records_of(self._folder / topic / day.day.isoformat(), topic, part):
+                    for records in records_of(self._folder / topic / day.day.isoformat(), topic, part, key):
                         inside = [record for record in records if begin <= record.offset < upto]
                         if inside:
                             yield part.partition, inside
         if self._rest is not None:
             starts = {n: max(start.get(n, 0), exported[n].end if n in exported else 0) for n in end}
-            async with aclosing(self._rest.read(topic, starts, end)) as later:
+            async with aclosing(self._rest.read(topic, starts, end, key)) as later:
                 async for found in later:
                     yield found

@@ -27,13 +27,13 @@ class LogSource(Protocol):
         ...
 
     def read(
-        self, topic: str, start: Mapping[int, int], end: Mapping[int, int]
+        self, topic: str, start: Mapping[int, int], end: Mapping[int, int], key: bytes | None = None
     ) -> AsyncGenerator[tuple[int, Sequence[LogRecord]], None]:
         """Yield (partition, records) until every partition of `end` is read from `start` (0 where it names none) up to,
         not including, its end.
 
         The records of one partition come in the order of the log; between partitions there is none. Offsets without a
-        record (transaction markers, aborted records) are passed over.
+        record (transaction markers, aborted records) are passed over. With `key` only the records of that key come.
 
         Who stops earlier closes it before the next call. Raises ConfigurationError where the source no longer has, or
         does not have yet, what was asked for.

@@ -90,11 +90,9 @@ async def explain(
         refused = (await refused_offsets(connection, topics, checkpoints)).get(partition, frozenset())
         found = await connection.fetch(query("verify", "users"), [user])
         records: list[LogRecord] = []
-        done = 0
-        async for _, chunk in source.read(name, {}, {partition: end}):
-            done += len(chunk)
-            progress(done, end)
-            records += [r for r in chunk if r.key == key and (as_of is None or broker_time(r.timestamp) <= as_of)]
+        async for _, chunk in source.read(name, {}, {partition: end}, key):
+            progress(chunk[-1].offset + 1, end)
+            records += [record for record in chunk if as_of is None or broker_time(record.timestamp) <= as_of]
     steps = steps_of(records, History(Decoder(partitions).decode, refused))
     stored = None
     if as_of is None and found:

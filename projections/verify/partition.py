@@ -52,13 +52,15 @@ class Selection:
         """Whether nobody is left out."""
         return self.user is None and self.share >= 1.0
 
+    @property
+    def key(self) -> bytes | None:
+        """The only key of which records are read."""
+        return None if self.user is None else b"%d" % self.user
+
     def of(self, records: Sequence[LogRecord]) -> Sequence[LogRecord]:
-        """Return those of the records that are looked at."""
-        if self.is_all:
+        """Return those of the records, read by `key`, that are looked at."""
+        if self.is_all or self.user is not None:
             return records
-        if self.user is not None:
-            key = b"%d" % self.user
-            return [record for record in records if record.key == key]
         share = self.share * _SAMPLES
         return [record for record in records if zlib.crc32(record.key or b"") % _SAMPLES < share]
 
@@ -127,13 +129,15 @@ async def verify_partition(
     topics = job.topics
     events = await _by_key(source, topics.events.name, job, progress)
     changes = await _by_key(source, topics.tier_changes.name, job, progress)
-    async for _, records in source.read(topics.dead_letters.name, {}, job.end_of(topics.dead_letters.name)):
-        progress(len(records))
-        for letter in _decoded(records, decode_letter):
-            part.shared.refused(letter)
+    if job.selection.is_all:
+        async for _, records in source.read(topics.dead_letters.name, {}, job.end_of(topics.dead_letters.name)):
+            progress(len(records))
+            for letter in _decoded(records, decode_letter):
+                part.shared.refused(letter)
     aggregates = Aggregates()
-    if topics.user_aggregates.name in job.ends:
-        async for _, records in source.read(topics.user_aggregates.name, {}, job.end_of(topics.user_aggregates.name)):
+    streams, key = topics.user_aggregates.name, job.selection.key
+    if streams in job.ends:
+        async for _, records in source.read(streams, {}, job.end_of(streams), key):
             for record in job.selection.of(records):
                 aggregates.add(record)
     decoder, change_decoder = Decoder(job.partitions), TierChangeDecoder(job.partitions)
@@ -184,10 +188,13 @@ async def _by_key(
     source: LogSource, topic: str, job: Job, progress: Callable[[int], None]
 ) -> dict[bytes | None, list[LogRecord]]:
     found: defaultdict[bytes | None, list[LogRecord]] = defaultdict(list)
-    async for _, records in source.read(topic, {}, job.end_of(topic)):
-        progress(len(records))
+    key = job.selection.key
+    async for _, records in source.read(topic, {}, job.end_of(topic), key):
+        progress(len(records) if key is None else 0)
         for record in job.selection.of(records):
             found[record.key].append(record)
+    if key is not None:
+        progress(job.ends[topic])
     return found
 
 

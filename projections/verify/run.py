@@ -33,6 +33,7 @@ from projections.verify.shared import Shared
 from projections.verify.shared_evidence import add_events
 from projections.verify.user import User
 from schemas.errors import ConfigurationError
+from schemas.partitioner import partition_of
 from schemas.topics import Topics
 
 _RECORDS_A_WORKER: Final = 200_000
@@ -142,11 +143,12 @@ async def _plan(
     streams = topics.user_aggregates.name
     aggregate_ends = {p: b.end for p, b in (await source.bounds(streams)).items()} if aggregates else {}
     jobs = []
-    for partition in sorted(bounds[topics.events.name]):
+    count = len(bounds[topics.events.name])
+    wanted = range(count) if selection.key is None else [partition_of(selection.key, count)]
+    for partition in wanted:
         ends = {topic: positions[topic].get(partition, 0) for topic in read}
         if aggregates:
             ends[streams] = aggregate_ends.get(partition, 0)
-        count = len(bounds[topics.events.name])
         jobs.append(Job(topics, partition, count, ends, refused.get(partition, frozenset()), selection, horizons))
     return jobs, counted, Outcome(positions)
 

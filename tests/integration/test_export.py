@@ -14,6 +14,8 @@ from aiokafka.admin import NewTopic
 
 from deploy.kafka import admin, partition_counts
 from deploy.local import StackInfo
+from projections.checkpoints import Place
+from projections.log_reader import LogReader
 from projections.sources.archive import DamagedExport, days_of
 from projections.sources.broker import BrokerAddress, BrokerSource
 from projections.sources.export import check, export_topic
@@ -67,10 +69,10 @@ async def fill(stack: StackInfo, topic: str, hours: range, per_hour: int = 3) ->
                 )
 
 
-async def everything(source: LogSource, topic: str) -> list[tuple[Any, ...]]:
+async def everything(source: LogSource, topic: str, key: bytes | None = None) -> list[tuple[Any, ...]]:
     ends = {number: bounds.end for number, bounds in (await source.bounds(topic)).items()}
     found: list[tuple[Any, ...]] = []
-    async for partition, records in source.read(topic, {}, ends):
+    async for partition, records in source.read(topic, {}, ends, key):
         found += [
             (partition, r.offset, r.timestamp, r.key, r.value, [(name, value) for name, value in r.headers])
             for r in records
@@ -78,9 +80,52 @@ async def everything(source: LogSource, topic: str) -> list[tuple[Any, ...]]:
     return sorted(found, key=lambda record: record[:2])
 
 
+async def read_live(stack: StackInfo, topic: str, key: bytes, ends: dict[int, int]) -> list[tuple[int, int]]:
+    """The places of one key's records as a rebuild of one user reads them."""
+    reader = LogReader(stack.bootstrap_servers, key)
+    await reader.start()
+    try:
+        places = [Place(topic, number) for number in ends]
+        reader.assign(dict.fromkeys(places, 0))
+        found: list[tuple[int, int]] = []
+        while any([await reader.position(place) < ends[place.partition] for place in places]):
+            for place, records in (await reader.fetch(1_000, 0.5)).items():
+                found += [(place.partition, record.offset) for record in records if record.key == key]
+                assert all(record.key == key for record in records)
+        return sorted(found)
+    finally:
+        await reader.stop()
+
+
 def stats(folder: Path) -> dict[Path, Any]:
     """What every file and folder is like, but for when it was looked at."""
     return {path: (path.stat().st_ino, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*")}
+
+
+async def test_one_keys_records_are_the_same_as_among_all(
+    stack: StackInfo, topic: str, source: BrokerSource, tmp_path: Path
+) -> None:
+    """Batches without the key are passed over unread: plain and compressed ones."""
+    await fill(stack, topic, range(20))
+    for codec in (None, "gzip"):
+        async with AIOKafkaProducer(
+            bootstrap_servers=stack.bootstrap_servers, acks="all", compression_type=codec, max_batch_size=512
+        ) as producer:
+            for number in range(200):
+                key = b"%d" % (number % 40)
+                # Some batches have the key's bytes in a value alone, many have them nowhere.
+                await producer.send(topic, b"7" if number % 50 == 3 else b"x" * 100, key, partition=number % 2)
+    await export_topic(source, topic, tmp_path, now=FIRST + timedelta(days=3650), with_open_day=True)
+    whole = await everything(source, topic)
+    ends = {number: bounds.end for number, bounds in (await source.bounds(topic)).items()}
+    async with ExportAddress(tmp_path).open() as exported:
+        for key in (b"7", b"17", b"\xfe", "Ключ".encode(), b"nobody"):
+            wanted = [record for record in whole if record[3] == key]
+            assert bool(wanted) == (key != b"nobody")
+            assert await everything(source, topic, key) == wanted
+            assert await everything(exported, topic, key) == wanted
+            assert await read_live(stack, topic, key, ends) == [record[:2] for record in wanted]
+    assert await everything(source, topic) == whole, "one key's reading ends with it"
 
 
 async def test_days_come_back_byte_for_byte_and_are_written_once(
