@@ -52,7 +52,9 @@ class Prefetch:
         most_bytes: int = MOST_BYTES,
         whole: bool = False,
     ) -> None:
-        """With `whole` batches are as large as they may be, but for the last one before the stops."""
+        """With `whole` one partition number after the other is read, of all topics, and batches are as large as they
+        may be, but for a number's last one before the stops: the more of a user's events, the fewer rows they change.
+        """
         self._reader = reader
         self._intake = intake
         self._most = most_records
@@ -70,9 +72,9 @@ class Prefetch:
         With `stops` not past these offsets: then nothing more of a partition is read.
         """
         await self.stop()
-        self._reader.assign(positions)
         if positions:
-            self._task = asyncio.create_task(self._run(dict(positions), dict(stops or {})))
+            reading = self._read_in_turn if self._whole else self._read
+            self._task = asyncio.create_task(reading(dict(positions), dict(stops or {})))
             self._task.add_done_callback(lambda _: self._changed.set())
 
     async def stop(self) -> None:
@@ -106,11 +108,22 @@ class Prefetch:
         self._room.set()
         return taken if taken.positions else None
 
-    async def _run(self, positions: dict[Place, int], stops: dict[Place, int]) -> None:
+    async def _read_in_turn(self, positions: dict[Place, int], stops: dict[Place, int]) -> None:
+        """Read everything of one partition number before anything of the next one: no batch holds both."""
+        for number in sorted({place.partition for place in positions}):
+            while self._ready.positions:
+                await self._taken()
+            await self._read({place: at for place, at in positions.items() if place.partition == number}, stops)
+
+    async def _taken(self) -> None:
+        self._room.clear()
+        await self._room.wait()
+
+    async def _read(self, positions: dict[Place, int], stops: dict[Place, int]) -> None:
+        self._reader.assign(positions)
         while positions:
             while self.full:
-                self._room.clear()
-                await self._room.wait()
+                await self._taken()
             fetched = await self._reader.fetch(self._most - self._ready.count, FETCH_SECONDS)
             # Also a gap without a record behind it (transaction markers) moves the checkpoint, or lag would never be 0.
             moved = {

@@ -7,6 +7,7 @@ import gc
 import multiprocessing
 import os
 import signal
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,8 +33,8 @@ POLL_SECONDS: Final = 0.1
 ORPHAN_SECONDS: Final = 1.0
 """How often a process looks whether the rebuild that started it is still there."""
 FEWEST_RECORDS: Final = BATCH_RECORDS
-MOST_RECORDS: Final = 250_000
-RECORD_MEMORY: Final = 8 * 1024
+MOST_RECORDS: Final = 500_000
+RECORD_MEMORY: Final = 4 * 1024
 """What a process holds for each record of a batch: decoded, of the one that is written and the one that is read."""
 
 
@@ -69,11 +70,16 @@ def available_memory() -> int:
 
 
 def shares(stops: Mapping[Place, int], workers: int) -> list[dict[Place, int]]:
-    """Divide the partitions so that each share is about as long as any other. Pure; no share is empty."""
-    divided: list[dict[Place, int]] = [{} for _ in range(min(workers, len(stops)) or 1)]
-    for place, stop in sorted(stops.items(), key=lambda item: (-item[1], item[0])):
-        shortest = min(divided, key=lambda share: (sum(share.values()), len(share)))
-        shortest[place] = stop
+    """Divide the partition numbers so that each share is about as long as any other. Pure; no share is empty.
+
+    What the topics have of one number is about the same users, and stays together.
+    """
+    numbers: defaultdict[int, dict[Place, int]] = defaultdict(dict)
+    for place, stop in sorted(stops.items()):
+        numbers[place.partition][place] = stop
+    divided: list[dict[Place, int]] = [{} for _ in range(min(workers, len(numbers)) or 1)]
+    for _, places in sorted(numbers.items(), key=lambda item: (-sum(item[1].values()), item[0])):
+        min(divided, key=lambda share: (sum(share.values()), len(share))).update(places)
     return divided
 
 

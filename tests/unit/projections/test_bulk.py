@@ -20,3 +20,10 @@ def test_shares_are_about_equally_long_and_none_is_empty() -> None:
     assert sorted(sum(share.values()) for share in shares(stops, 2)) == [150, 150]
     assert [len(share) for share in shares(stops, 9)] == [1] * 5
     assert shares({}, 3) == [{}]
+
+
+def test_what_is_about_the_same_users_stays_together() -> None:
+    stops = {Place(topic, number): size for topic, size in (("a", 50), ("b", 3)) for number in range(4)}
+    divided = shares(stops, 3)
+    assert [sorted({place.partition for place in share}) for share in divided] == [[0, 3], [1], [2]]
+    assert all(len(share) == 2 * len({place.partition for place in share}) for share in divided)
