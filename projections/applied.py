@@ -19,9 +19,10 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from projections import sql
-from projections.batch import Arrival, DeadLetter
+from projections.batch import Arrival
 from projections.checkpoints import DIGEST_BYTES
 from schemas.codec import event_identity
+from schemas.envelope import Envelope
 
 CAPACITY: Final = 250_000
 """Digests that a lane keeps in memory, about 30 MB: with the other lane's some days of a busy bot."""
@@ -76,22 +77,24 @@ def _digest(source: str, event_id: str, microseconds: int) -> bytes:
     return blake2b(text, digest_size=DIGEST_BYTES).digest()
 
 
-def mark(arrivals: Iterable[Arrival]) -> list[Mark]:
-    """Return what is to be remembered of each event. Pure, so that it may run ahead of the database."""
-    marks: list[Mark] = []
-    hours: dict[tuple[int, int], Hour] = {}
-    for event, _, partition, _, _ in arrivals:
-        assert not isinstance(event, DeadLetter), "letters have an identity of their own"
+class Marker:
+    """Says what is to be remembered of the events of a partition. Pure, so that it may run ahead of the database."""
+
+    def __init__(self, partition: int) -> None:
+        self._partition = partition
+        self._hours: dict[int, Hour] = {}
+        """One object an hour: a new one an event would cost more than its digest."""
+
+    def __call__(self, event: Envelope) -> Mark:
+        """Return what is to be remembered of one."""
         source, event_id, time = event_identity(event)
         since = time - _EPOCH
         seconds = since.days * 86_400 + since.seconds
-        key = (partition, seconds // 3600)
-        hour = hours.get(key)
+        number = seconds // 3600
+        hour = self._hours.get(number)
         if hour is None:
-            # One object an hour: a new one an event would cost more than its digest.
-            hour = hours[key] = Hour(*key)
-        marks.append(Mark(hour, _digest(source, event_id, seconds * 1_000_000 + since.microseconds)))
-    return marks
+            hour = self._hours[number] = Hour(self._partition, number)
+        return Mark(hour, _digest(source, event_id, seconds * 1_000_000 + since.microseconds))
 
 
 class AppliedEvents:

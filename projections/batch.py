@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from projections.briefs import Brief
 from schemas.events import Event, TierChanged
 
 
@@ -23,9 +24,12 @@ class DeadLetter(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """A valid event seen for the first time, a tier change or a letter, with its place in the log."""
+    """A valid event seen for the first time, a tier change or a letter, with its place in the log.
 
-    event: Event | TierChanged | DeadLetter
+    Events that `briefs` has a shorter form for come in it or whole.
+    """
+
+    event: Event | Brief | TierChanged | DeadLetter
     topic: str
     partition: int
     offset: int

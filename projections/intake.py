@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
-from projections.applied import AppliedEvents, Mark, mark
+from projections.applied import AppliedEvents, Mark, Marker
 from projections.batch import Arrival, DeadLetter
+from projections.briefs import brief
 from projections.checkpoints import Lease, Move, Place
 from projections.letter_decoder import decode_letter
 from schemas.codec import Decoder, TierChangeDecoder
@@ -121,16 +122,16 @@ class Intake:
         decoded = Decoded()
         for place, records in fetched.items():
             decoder = self._decoders[place.topic]
-            is_event = place.topic == self._events_topic
+            mark = Marker(place.partition) if place.topic == self._events_topic else None
             decoded.records[place] = list(records)
             decoded.count += len(records)
             decoded.size += sum(len(record.value or b"") for record in records)
             for start in range(0, len(records), SLICE_RECORDS):
                 began = time.perf_counter()
-                arrivals, reasons = decode(records[start : start + SLICE_RECORDS], place, decoder)
-                if is_event:
+                arrivals, marks, reasons = decode(records[start : start + SLICE_RECORDS], place, decoder, mark)
+                if mark is not None:
                     decoded.events += arrivals
-                    decoded.marks += mark(arrivals)
+                    decoded.marks += marks
                 else:
                     decoded.others += arrivals
                 if reasons:
@@ -168,10 +169,16 @@ class Intake:
         return Batch(arrivals, sifted.marks, moves, decoded.records, decoded.invalid, redriven, letters)
 
 
-def decode(records: Sequence[LogRecord], place: Place, decoder: Decode) -> tuple[list[Arrival], Counter[str]]:
-    """Decode one partition's records in order; what is invalid is left out and counted by reason."""
+def decode(
+    records: Sequence[LogRecord], place: Place, decoder: Decode, mark: Callable[[Any], Mark] | None = None
+) -> tuple[list[Arrival], list[Mark], Counter[str]]:
+    """Decode one partition's records in order; what is invalid is left out and counted by reason.
+
+    With `mark` also what is to be remembered of each event: its brief form does not tell.
+    """
     topic, partition = place
     arrivals: list[Arrival] = []
+    marks: list[Mark] = []
     invalid: Counter[str] = Counter()
     # Brokers stamp whole batches: one conversion does for all of them.
     timestamp, appended_at = 0, _EPOCH
@@ -184,8 +191,10 @@ def decode(records: Sequence[LogRecord], place: Place, decoder: Decode) -> tuple
         if record.timestamp != timestamp:
             timestamp = record.timestamp
             appended_at = broker_time(timestamp)
-        arrivals.append(Arrival(event, topic, partition, record.offset, appended_at))
-    return arrivals, invalid
+        if mark is not None:
+            marks.append(mark(event))
+        arrivals.append(Arrival(brief(event), topic, partition, record.offset, appended_at))
+    return arrivals, marks, invalid
 
 
 def broker_time(timestamp: int) -> datetime:

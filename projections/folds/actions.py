@@ -11,6 +11,7 @@ from enum import IntEnum
 from struct import Struct
 from typing import Final, NamedTuple
 
+from projections.briefs import Received, Spent
 from projections.folds.journal import Journal
 from projections.ledger.ledger import Ledger
 from schemas import events
@@ -47,8 +48,8 @@ class Actions:
 
 
 _KIND_OF: Final[dict[type, int]] = {
-    events.MessageReceived: int(Kind.MESSAGE),
-    events.CreditsSpent: int(Kind.CREDITS),
+    Received: int(Kind.MESSAGE),
+    Spent: int(Kind.CREDITS),
     events.ContentViewed: int(Kind.VIEW),
     events.ContentUnlocked: int(Kind.UNLOCK),
 }
@@ -62,7 +63,7 @@ def _gained(journal: Journal, ledger: Ledger) -> list[Action]:
     for event_class, kind in _KIND_OF.items():
         spends = kind == Kind.CREDITS
         for position, telegram_id, event, _ in journal.of(event_class):
-            amount = event.data.credits if spends else 0
+            amount = event.credits if spends else 0
             placed.append((position, Action(telegram_id, event.time, kind, amount)))
     placed.sort(key=_place)
     return [action for _, action in placed]

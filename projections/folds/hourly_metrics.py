@@ -8,16 +8,16 @@ from typing import Final
 
 import asyncpg
 
+from projections.briefs import BRIEFS, Received, Sent
 from projections.folds.hour_figures import HourFigure, HourFigures, hour_of
 from projections.folds.journal import Entry, Journal
 from projections.folds.work import Work, write_differences
 from projections.sql import query
-from schemas.envelope import Envelope
-from schemas.events import EVENT_TYPES, AdminActionTaken, MessageReceived, MessageSent
+from schemas.events import EVENT_TYPES, AdminActionTaken
 
-_COUNTED: Final[dict[type[Envelope], HourFigure]] = {
-    MessageReceived: HourFigure.MESSAGES,
-    MessageSent: HourFigure.MESSAGES_SENT,
+_COUNTED: Final[dict[type, HourFigure]] = {
+    Received: HourFigure.MESSAGES,
+    Sent: HourFigure.MESSAGES_SENT,
     AdminActionTaken: HourFigure.ADMIN_ACTIONS,
 }
 """Events of which each one counts; facts with a business identity are counted by the ledger."""
@@ -25,7 +25,7 @@ _COUNTED: Final[dict[type[Envelope], HourFigure]] = {
 
 def fold(journal: Journal, hours: HourFigures) -> None:
     """Count the batch's events. Pure. The ledger has taken conflicts away already."""
-    for event_class in EVENT_TYPES.values():
+    for event_class in {*EVENT_TYPES.values(), *BRIEFS}:
         figure = _COUNTED.get(event_class)
         for hour, count in _runs(journal.of(event_class)):
             hours.add(hour, HourFigure.EVENTS, count)

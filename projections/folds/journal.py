@@ -8,6 +8,7 @@ from heapq import merge
 from typing import Any, NamedTuple
 
 from projections.batch import Arrival
+from projections.briefs import BRIEF, BRIEFS, brief
 from schemas.envelope import Envelope, UserEvent
 
 
@@ -24,24 +25,31 @@ class Entry(NamedTuple):
 
 
 class Journal:
-    """The batch's events by class, and `users`: everyone an event is about."""
+    """The batch's events by class (of the brief form where there is one), and `users`: everyone an event is about."""
 
     def __init__(self, arrivals: Iterable[Arrival]) -> None:
         by_class: dict[type, list[Entry]] = {}
         users: set[int] = set()
-        about_users: dict[type, bool] = {}
+        subjects: dict[type, bool] = {}
         for position, arrival in enumerate(arrivals):
             event: Any = arrival.event
             event_class: type = type(event)
+            if event_class in BRIEF:
+                event = brief(event)
+                event_class = type(event)
             entries = by_class.get(event_class)
             if entries is None:
                 entries = by_class[event_class] = []
                 # Once a class: asking a model what it is an instance of is slow.
-                about_users[event_class] = issubclass(event_class, UserEvent)
-            telegram_id = 0
-            if about_users[event_class]:
+                subjects[event_class] = issubclass(event_class, UserEvent)
+            if event_class in BRIEFS:
+                telegram_id = event.telegram_id
+                users.add(telegram_id)
+            elif subjects[event_class]:
                 telegram_id = int(event.subject)
                 users.add(telegram_id)
+            else:
+                telegram_id = 0
             entries.append(Entry(position, telegram_id, event, arrival))
         self._by_class = by_class
         self.users = users

@@ -11,10 +11,10 @@ from typing import Final, get_args
 
 import asyncpg
 
+from projections.briefs import Received
 from projections.folds.journal import Entry
 from projections.folds.work import Work, columns
 from projections.sql import query
-from schemas.events import MessageReceived
 from schemas.events.messages import MessageKind
 
 KINDS: Final[tuple[str, ...]] = get_args(MessageKind)
@@ -32,7 +32,7 @@ def fold(received: Iterable[Entry]) -> tuple[dict[Pattern, int], dict[int, list[
     patterns: dict[Pattern, int] = {}
     counts: dict[int, list[int]] = {}
     for _, telegram_id, event, _ in received:
-        time, kind = event.time, event.data.kind
+        time, kind = event.time, event.kind
         hour = time.hour
         pattern = (time.isoweekday(), hour, kind)
         patterns[pattern] = patterns.get(pattern, 0) + 1
@@ -54,7 +54,7 @@ def in_bytes(counts: Mapping[int, Sequence[int]]) -> Iterator[list[tuple[int, by
 
 async def apply(connection: asyncpg.Connection, work: Work) -> None:
     """Add the batch's messages."""
-    patterns, counts = fold(work.journal.of(MessageReceived))
+    patterns, counts = fold(work.journal.of(Received))
     if not counts:
         return
     for table in in_bytes(counts):

@@ -7,12 +7,12 @@ from typing import Any
 
 import asyncpg
 
+from projections.briefs import Sent
 from projections.folds.actions import Action, DayKey, Kind, pack, without
 from projections.folds.day_figures import Figure
 from projections.folds.journal import Entry
 from projections.folds.work import Work, columns
 from projections.sql import query
-from schemas.events import MessageSent
 
 MESSAGES_RECEIVED, MESSAGES_SENT, OWN_ACTIONS, PURCHASES, SPEND_CENTS, CREDITS_SPENT, UNLOCKS = range(7)
 
@@ -62,7 +62,7 @@ async def apply(connection: asyncpg.Connection, work: Work) -> None:
     """Write users' days, and give the days of all their figures."""
     if work.actions.lost:
         await _take_back(connection, work)
-    rows = fold(work.actions.gained, work.journal.of(MessageSent))
+    rows = fold(work.actions.gained, work.journal.of(Sent))
     if not rows:
         return
     for (_, day), (counters, _) in rows.items():

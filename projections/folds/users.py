@@ -9,13 +9,14 @@ from typing import Any, Final
 
 import asyncpg
 
+from projections.briefs import Granted, Received, Spent
 from projections.folds import profiles
 from projections.folds.actions import Action
 from projections.folds.profiles import FIELDS, Profile
 from projections.folds.work import Work, columns
 from projections.ledger.ledger import MoneyChange
 from projections.sql import query
-from schemas.events import CreditsGranted, CreditsSpent, MessageReceived, UserRegistered
+from schemas.events import UserRegistered
 from schemas.tiers import LOWEST_TIER, tier_of
 
 _GAINS: Final = 8
@@ -71,12 +72,12 @@ def _user(item: tuple[int, Any]) -> int:
 def count(work: Work) -> dict[int, Totals]:
     """Return what the batch's messages, credits and own actions add to each user's totals. Pure."""
     totals: dict[int, Totals] = {}
-    for _, telegram_id, _, _ in work.journal.of(MessageReceived):
+    for _, telegram_id, _, _ in work.journal.of(Received):
         _of(totals, telegram_id).messages += 1
-    for _, telegram_id, event, _ in work.journal.of(CreditsGranted):
-        _of(totals, telegram_id).credits += event.data.credits
-    for _, telegram_id, event, _ in work.journal.of(CreditsSpent):
-        _of(totals, telegram_id).credits -= event.data.credits
+    for _, telegram_id, event, _ in work.journal.of(Granted):
+        _of(totals, telegram_id).credits += event.credits
+    for _, telegram_id, event, _ in work.journal.of(Spent):
+        _of(totals, telegram_id).credits -= event.credits
     _note_activity(totals, work.actions.gained)
     return totals
 

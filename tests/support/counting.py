@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import asyncpg
 
 from projections.batch import Applied, Arrival, DeadLetter
+from projections.briefs import Granted
 from schemas import crash_points
-from schemas.events import CreditsGranted
 
 BAD_CREDITS = 666
 
@@ -39,11 +40,10 @@ async def apply(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> 
     events: Counter[int] = Counter()
     credits_granted: Counter[int] = Counter()
     for arrival in arrivals:
-        assert not isinstance(arrival.event, DeadLetter)
-        telegram_id = int(arrival.event.subject)
-        events[telegram_id] += 1
-        if isinstance(arrival.event, CreditsGranted):
-            credits_granted[telegram_id] += arrival.event.data.credits
+        event: Any = arrival.event
+        events[event.telegram_id] += 1
+        if isinstance(event, Granted):
+            credits_granted[event.telegram_id] += event.credits
     rows = [(user, events[user], credits_granted[user]) for user in sorted(events)]
     await connection.execute(
         """
@@ -61,8 +61,8 @@ async def apply(connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> 
 def _granted(arrivals: Sequence[Arrival]) -> Iterator[tuple[int, str, int]]:
     for arrival in arrivals:
         crash_points.reached("in_copy")
-        if isinstance(arrival.event, CreditsGranted):
-            yield int(arrival.event.subject), arrival.event.id, arrival.event.data.credits
+        if isinstance(arrival.event, Granted):
+            yield arrival.event.telegram_id, arrival.event.id, arrival.event.credits
 
 
 if __name__ == "__main__":

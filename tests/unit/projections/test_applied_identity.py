@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.applied import AppliedEvents, Hour, Mark, identity_digest, mark, pack
+from projections.applied import AppliedEvents, Hour, Mark, Marker, identity_digest, pack
 from projections.batch import Arrival
 from projections.checkpoints import DIGEST_BYTES, record_digest
 from tests.support.projecting import START, grant
@@ -21,6 +21,11 @@ IDENTITIES = st.tuples(st.text(min_size=1, max_size=5), st.text(min_size=1, max_
 def arrival(number: int, *, offset: int = 0, partition: int = 0, minutes: int = 0) -> Arrival:
     event = grant(1, number, time=START + timedelta(minutes=minutes))
     return Arrival(event, "bot.events", partition, offset, START)
+
+
+def marks(arrivals: list[Arrival]) -> list[Mark]:
+    markers = {partition: Marker(partition) for partition in (0, 1)}
+    return [markers[arrival.partition](cast("Any", arrival.event)) for arrival in arrivals]
 
 
 def test_the_encoding_never_changes() -> None:
@@ -48,7 +53,7 @@ def test_a_mark_is_the_events_hour_and_its_digest() -> None:
     hour = int(START.timestamp()) // 3600
     digests = [identity_digest(a.event.source, a.event.id, a.event.time) for a in arrivals]
     hours = [Hour(0, hour), Hour(0, hour), Hour(1, hour + 1)]
-    assert mark(arrivals) == list(map(Mark, hours, digests))
+    assert marks(arrivals) == list(map(Mark, hours, digests))
 
 
 def test_every_microsecond_counts() -> None:
@@ -86,7 +91,7 @@ class NoTable:
 
 
 async def remember(memory: AppliedEvents, table: Any, arrivals: list[Arrival]) -> int:
-    sifted = await memory.sift(table, arrivals, mark(arrivals))
+    sifted = await memory.sift(table, arrivals, marks(arrivals))
     memory.committed(pack(zip(sifted.arrivals, sifted.marks, strict=True)))
     return len(sifted.arrivals)
 

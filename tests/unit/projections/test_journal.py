@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from projections.briefs import Received, Sent
 from projections.folds.day_figures import DayFigure, DayFigures, Figure
 from projections.folds.journal import Journal
-from schemas.events import ContentPublished, MessageReceived, MessageSent
+from schemas.events import ContentPublished
 from tests.support.folding import arrivals, at, event, message
 
 
 def test_entries_of_several_classes_come_in_the_order_of_the_log() -> None:
     sent = event("message.sent", 3, kind_="text")
     journal = Journal(arrivals([message(1), sent, message(2)]))
-    assert [entry.telegram_id for entry in journal.of(MessageSent, MessageReceived)] == [1, 3, 2]
-    assert [entry.position for entry in journal.of(MessageReceived)] == [0, 2]
+    assert [entry.telegram_id for entry in journal.of(Sent, Received)] == [1, 3, 2]
+    assert [entry.position for entry in journal.of(Received)] == [0, 2]
     assert list(journal.of(ContentPublished)) == []
 
 
