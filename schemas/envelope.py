@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -33,8 +33,8 @@ class Envelope(Value):
     datacontenttype: JsonMediaType | None = None
     data: Any
 
-    limit_check: ClassVar[Callable[[Any, Limits], None] | None] = None
-    """What measures the numbers of such an event, one of limit_checks, None where it has none. Asked of the class."""
+    limit_check: ClassVar[Callable[[Mapping[str, Any], Limits], None] | None] = None
+    """What measures the numbers of the data, one of limit_checks, None where it has none. Asked of the class."""
 
     if not TYPE_CHECKING:  # the constructor's types are those of the members
 
@@ -82,4 +82,4 @@ def check_limits(event: Envelope, limits: Limits) -> None:
     """Refuse numbers beyond `limits`. Raises InvalidEvent, reason `limit`, naming member and bound."""
     check = type(event).limit_check
     if check is not None:
-        check(event, limits)
+        check(vars(event.data), limits)

@@ -25,11 +25,12 @@ Version 1 of the value (one JSON object, key = telegram_id as text):
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from operator import itemgetter
+from typing import Any, Final
 
 import orjson
-
-from .encoding import dumps
 
 RECENT_EVENTS = 64
 DIGEST_CHARACTERS = 11
@@ -37,6 +38,7 @@ HOURS_KEPT = 24
 DAYS_KEPT = 30
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
+_HOUR_US = HOUR_MS * 1000
 
 _APPLIED_PREFIX = b'{"v":1,"applied":'
 NO_MONEY = b'"purchases":0,"spent_cents":0,"refunds":0,'
@@ -69,25 +71,25 @@ class UserAggregate:
     last_active_us: int | None = None
     hours: Buckets = field(default_factory=list)
     days: Buckets = field(default_factory=list)
-    recent: str = ""
+    recent: bytes = b""
 
-    def remembers(self, digest: str) -> bool:
+    def remembers(self, digest: bytes) -> bool:
         """Whether the event of this digest is among the last RECENT_EVENTS."""
         at = self.recent.find(digest)
         while at > 0 and at % DIGEST_CHARACTERS:
             at = self.recent.find(digest, at + 1)
         return at >= 0
 
-    def remember(self, digest: str) -> None:
+    def remember(self, digest: bytes) -> None:
         """Make the event of this digest the latest of the last RECENT_EVENTS."""
         self.recent = (self.recent + digest)[-_RECENT_CHARACTERS:]
 
     def count(self, time_us: int, counter: int, amount: int) -> None:
         """Add to a counter of the hour and the day of `time_us`, unless no window can see them any more."""
-        hour = time_us // (HOUR_MS * 1000)
+        hour = time_us // _HOUR_US
         if hour > self.at_ms // HOUR_MS - HOURS_KEPT:
             _add(self.hours, hour, counter, amount)
-        day = time_us // (DAY_MS * 1000)
+        day = hour // 24
         if day > self.at_ms // DAY_MS - DAYS_KEPT:
             _add(self.days, day, counter, amount)
 
@@ -98,37 +100,50 @@ class UserAggregate:
 
     def encode(self) -> bytes:
         """The public value; buckets that no window can see at `at_ms` are dropped from it and from here."""
-        _drop_up_to(self.hours, self.at_ms // HOUR_MS - HOURS_KEPT)
-        _drop_up_to(self.days, self.at_ms // DAY_MS - DAYS_KEPT)
-        return dumps(
-            {
-                "v": 1,
-                "applied": self.applied,
-                "at_ms": self.at_ms,
-                "tier": self.tier,
-                "rules": self.rules,
-                "purchases": self.purchases,
-                "spent_cents": self.spent_cents,
-                "refunds": self.refunds,
-                "refunded_cents": self.refunded_cents,
-                "messages": self.messages,
-                "credits": self.credits,
-                "credits_spent": self.credits_spent,
-                "unlocks": self.unlocks,
-                "last_active_us": self.last_active_us,
-                "hours": self.hours,
-                "days": self.days,
-                "recent": self.recent,
-            }
+        hours, days = self.hours, self.days
+        if hours:
+            _drop_up_to(hours, self.at_ms // HOUR_MS - HOURS_KEPT)
+        if days:
+            _drop_up_to(days, self.at_ms // DAY_MS - DAYS_KEPT)
+        # Filled in here in half the time that making a dictionary for the encoder takes. No text in it needs escaping.
+        return _VALUE % (
+            self.applied,
+            self.at_ms,
+            self.tier.encode(),
+            self.rules,
+            self.purchases,
+            self.spent_cents,
+            self.refunds,
+            self.refunded_cents,
+            self.messages,
+            self.credits,
+            self.credits_spent,
+            self.unlocks,
+            b"null" if self.last_active_us is None else b"%d" % self.last_active_us,
+            orjson.dumps(hours) if hours else b"[]",
+            orjson.dumps(days) if days else b"[]",
+            self.recent,
         )
+
+
+_VALUE: Final = (
+    b'{"v":1,"applied":%d,"at_ms":%d,"tier":"%b","rules":%d,"purchases":%d,"spent_cents":%d,"refunds":%d,'
+    b'"refunded_cents":%d,"messages":%d,"credits":%d,"credits_spent":%d,"unlocks":%d,"last_active_us":%b,'
+    b'"hours":%b,"days":%b,"recent":"%b"}'
+)
+_members_in_order: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(
+    *(member.name for member in fields(UserAggregate))
+)
 
 
 def decode(value: bytes) -> UserAggregate:
     """Read a value written by `UserAggregate.encode`; raises ValueError for another version's."""
     members = orjson.loads(value)
-    if members.pop("v") != 1:
+    if members["v"] != 1:
         raise ValueError("not a user aggregate of version 1")
-    return UserAggregate(**members)
+    members["recent"] = members["recent"].encode()
+    # By position: sixteen arguments by name take several times as long as all the rest.
+    return UserAggregate(*_members_in_order(members))
 
 
 def applied_of(value: bytes) -> int:

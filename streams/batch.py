@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from schemas import dead_letters
 from schemas import events as ev
 from schemas.codec import CONTENT_TYPE_HEADER, Decoder, encode
+from schemas.envelope import ContentEvent
 from schemas.errors import InvalidEvent
 from schemas.records import BareRecord, Place, placed
 from schemas.redrive import only_projections_refused
@@ -22,8 +23,10 @@ from .transport import OutgoingRecord
 
 STAGE: Final = "streams"
 SOURCE = "botpulse:/streams"
-_OF_CONTENT: Final = frozenset({ev.ContentPublished, ev.ContentChanged})
-"""What is about a content item and no user. Asking for the class is several times as fast as pydantic's isinstance."""
+_OF_CONTENT: Final = frozenset(
+    name for name, event_class in ev.EVENT_TYPES.items() if issubclass(event_class, ContentEvent)
+)
+"""The types of what is about a content item and no user."""
 
 
 class Cause(NamedTuple):
@@ -60,31 +63,34 @@ def fold_batch(records: Sequence[BareRecord], place: Place, decoder: Decoder, st
     """
     outcome = Outcome()
     folds: dict[bytes, UserFold] = {}
-    decode, partition, known = decoder.decode_at, place.partition, state.users()
+    folded: list[str] = []
+    decode, partition = decoder.decode_plain, place.partition
+    # The state has keys of this partition alone, and those that it doesn't have are worked out together: one by one
+    # that would cost as much as folding a new user's first event.
+    known = decoder.lying_on(partition, {record.key for record in records}, state.users())
     for record in records:
         try:
-            # The state has keys of this partition alone: working that out again costs as much as a new user's fold.
             event = decode(record, partition, known)
             if outcome.first_time is None:
-                outcome.first_time = event.time
-            key = record.key
+                outcome.first_time = event["time"]
+            key, offset, event_type = record.key, record.offset, event["type"]
             assert key is not None  # the decoder compared it with the subject
             fold = folds.get(key)
             if fold is None:
-                if type(event) in _OF_CONTENT:
-                    outcome.skipped[event.type, "other"] += 1
+                if event_type in _OF_CONTENT:
+                    outcome.skipped[event_type, "other"] += 1
                     continue
-                fold = folds[key] = UserFold(event.subject, state.user(key), state)
-            if record.offset <= fold.user.applied:
-                outcome.skipped[event.type, "repeated"] += 1
+                fold = folds[key] = UserFold(event["subject"], state.user(key), state)
+            if offset <= fold.user.applied:
+                outcome.skipped[event_type, "repeated"] += 1
                 continue
-            outcome.applied = record.offset
+            outcome.applied = offset
             if only_projections_refused(record.headers):
                 # A copy of what was folded here, perhaps longer ago than the user's memory of events reaches.
-                fold.pass_over(record.offset, record.timestamp)
-                outcome.skipped[event.type, "redriven"] += 1
+                fold.pass_over(offset, record.timestamp)
+                outcome.skipped[event_type, "redriven"] += 1
                 continue
-            decision = fold.apply(event, record.offset, record.timestamp)
+            decision = fold.apply(event, offset, record.timestamp)
         except InvalidEvent as refusal:
             outcome.letters.append(
                 OutgoingRecord(*dead_letters.letter(placed(record, place), refusal.reason, refusal.detail, STAGE))
@@ -92,13 +98,14 @@ def fold_batch(records: Sequence[BareRecord], place: Place, decoder: Decoder, st
             outcome.refused[refusal.reason.value] += 1
             continue
         if fold.is_duplicate:
-            outcome.skipped[event.type, "duplicate"] += 1
+            outcome.skipped[event_type, "duplicate"] += 1
             continue
-        outcome.folded[event.type] += 1
+        folded.append(event_type)
         if decision is not None:
-            cause = Cause(event.source, event.id, record.timestamp)
-            outcome.tier_changes.append(tier_change(event.subject, cause, decision, fold.user.rules))
+            cause = Cause(event["source"], event["id"], record.timestamp)
+            outcome.tier_changes.append(tier_change(event["subject"], cause, decision, fold.user.rules))
             outcome.moves[decision.previous, decision.current] += 1
+    outcome.folded.update(folded)
     return outcome
 
 

@@ -6,109 +6,109 @@ remainder, and the aggregate moves by the difference. So neither the order of ar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-from schemas import events as ev
 from schemas.charges import remainder
 from schemas.errors import InvalidEvent
+from schemas.plain import PlainEvent
 from schemas.reasons import Reason
 
 from .aggregate import PURCHASES, SPEND_CENTS
 from .ledger import AmountState, ChargeState, DisputeState, Order, Original, RefundState
-
-if TYPE_CHECKING:
-    from .fold import UserFold
+from .touched import TouchedUser
 
 
-def payment_succeeded(fold: UserFold, event: ev.PaymentSucceeded, time_us: int) -> None:
+def payment_succeeded(fold: TouchedUser, event: PlainEvent, time_us: int) -> None:
     """A charge: it counts once, with the fields of its smallest (time, source, id)."""
-    data = event.data
-    key, entry = fold.entry("charge", data.provider, data.charge_id)
+    data = event["data"]
+    key, entry = fold.entry("charge", data["provider"], data["charge_id"])
     before = entry.newest
     assert isinstance(before, ChargeState)
-    order = (time_us, event.source, event.id)
-    first = _supplies_fields(before.amount_cents, before.order, data.amount_cents, order)
+    order = (time_us, event["source"], event["id"])
+    first = _supplies_fields(before.amount_cents, before.order, data["amount_cents"], order)
     user = fold.user
     user.acted(time_us)  # any copy of the payment: the greatest of all is the same in every order of arrival
     if not first:
         return
-    after = before._replace(amount_cents=data.amount_cents, order=order, original=_original(data.original))
+    after = before._replace(amount_cents=data["amount_cents"], order=order, original=_original(data.get("original")))
     if before.order is not None:
         user.count(before.order[0], PURCHASES, -1)
-        user.count(before.order[0], SPEND_CENTS, -data.amount_cents)
+        user.count(before.order[0], SPEND_CENTS, -data["amount_cents"])
     user.count(time_us, PURCHASES, 1)
-    user.count(time_us, SPEND_CENTS, data.amount_cents)
+    user.count(time_us, SPEND_CENTS, data["amount_cents"])
     _move_charge(fold, before, after)
     fold.put(key, entry, after)
 
 
-def payment_refunded(fold: UserFold, event: ev.PaymentRefunded, time_us: int) -> None:
+def payment_refunded(fold: TouchedUser, event: PlainEvent, time_us: int) -> None:
     """A refund; its charge may not be known yet, and its failure may be."""
-    data = event.data
-    key, entry = fold.entry("refund", data.provider, data.refund_id)
+    data = event["data"]
+    key, entry = fold.entry("refund", data["provider"], data["refund_id"])
     before = entry.newest
     assert isinstance(before, RefundState)
-    order = (time_us, event.source, event.id)
-    if not _supplies_fields(before.amount_cents, before.order, data.amount_cents, order):
+    order = (time_us, event["source"], event["id"])
+    if not _supplies_fields(before.amount_cents, before.order, data["amount_cents"], order):
         return
     after = before._replace(
-        amount_cents=data.amount_cents,
+        amount_cents=data["amount_cents"],
         order=order,
-        charge_id=data.charge_id,
-        original=_original(data.original),
+        charge_id=data["charge_id"],
+        original=_original(data.get("original")),
     )
-    _move_refund(fold, data.provider, before, after)
+    _move_refund(fold, data["provider"], before, after)
     fold.put(key, entry, after)
 
 
-def payment_refund_failed(fold: UserFold, event: ev.PaymentRefundFailed, time_us: int) -> None:
+def payment_refund_failed(fold: TouchedUser, event: PlainEvent, time_us: int) -> None:
     """A refund that failed counts nowhere, whichever of the two facts comes first."""
-    data = event.data
-    key, entry = fold.entry("refund", data.provider, data.refund_id)
+    data = event["data"]
+    key, entry = fold.entry("refund", data["provider"], data["refund_id"])
     before = entry.newest
     assert isinstance(before, RefundState)
     if before.failed:
         return
     after = before._replace(failed=True)
-    _move_refund(fold, data.provider, before, after)
+    _move_refund(fold, data["provider"], before, after)
     fold.put(key, entry, after)
 
 
-def dispute_opened(fold: UserFold, event: ev.PaymentDisputeOpened, time_us: int) -> None:
+def dispute_opened(fold: TouchedUser, event: PlainEvent, time_us: int) -> None:
     """An open dispute takes nothing; it is kept to tell a second opening with another amount."""
-    data = event.data
-    key, entry = fold.entry("dispute", data.provider, data.dispute_id)
+    data = event["data"]
+    key, entry = fold.entry("dispute", data["provider"], data["dispute_id"])
     before = entry.newest
     assert isinstance(before, DisputeState)
-    order = (time_us, event.source, event.id)
-    if _supplies_fields(before.amount_cents, before.order, data.amount_cents, order):
-        fold.put(key, entry, before._replace(amount_cents=data.amount_cents, order=order))
+    order = (time_us, event["source"], event["id"])
+    if _supplies_fields(before.amount_cents, before.order, data["amount_cents"], order):
+        fold.put(key, entry, before._replace(amount_cents=data["amount_cents"], order=order))
 
 
-def dispute_closed(fold: UserFold, event: ev.PaymentDisputeClosed, time_us: int) -> None:
+def dispute_closed(fold: TouchedUser, event: PlainEvent, time_us: int) -> None:
     """Of a dispute's closings the latest counts; lost takes the whole charge."""
-    data = event.data
-    key, entry = fold.entry("dispute", data.provider, data.dispute_id)
+    data = event["data"]
+    key, entry = fold.entry("dispute", data["provider"], data["dispute_id"])
     before = entry.newest
     assert isinstance(before, DisputeState)
-    order = (time_us, event.source, event.id)
+    order = (time_us, event["source"], event["id"])
     if before.closing is not None and order <= before.closing:
         return
-    after = before._replace(closing=order, closing_charge_id=data.charge_id, lost=data.outcome == "lost")
+    after = before._replace(closing=order, closing_charge_id=data["charge_id"], lost=data["outcome"] == "lost")
     for state, change in ((before, -1), (after, 1)):
         if state.lost:
-            _change_charge(fold, data.provider, state.closing_charge_id, lost_disputes=change)
+            _change_charge(fold, data["provider"], state.closing_charge_id, lost_disputes=change)
     fold.put(key, entry, after)
 
 
-def payment_failed(fold: UserFold, event: ev.PaymentFailed, time_us: int) -> None:
+def payment_failed(fold: TouchedUser, event: PlainEvent, time_us: int) -> None:
     """A failed attempt counts in no total here; only a conflict about it must be told."""
-    _amount(fold, "attempt", event.data.provider, event.data.attempt_id, event.data.amount_cents)
+    data = event["data"]
+    _amount(fold, "attempt", data["provider"], data["attempt_id"], data["amount_cents"])
 
 
-def auto_recharge_triggered(fold: UserFold, event: ev.AutoRechargeTriggered, time_us: int) -> None:
+def auto_recharge_triggered(fold: TouchedUser, event: PlainEvent, time_us: int) -> None:
     """As a failed attempt."""
-    _amount(fold, "trigger", "", event.data.trigger_id, event.data.amount_cents)
+    data = event["data"]
+    _amount(fold, "trigger", "", data["trigger_id"], data["amount_cents"])
 
 
 def _supplies_fields(known_amount: int | None, known_order: Order | None, amount: int, order: Order) -> bool:
@@ -124,7 +124,7 @@ def _refuse_conflict(known_amount: int, amount: int) -> None:
         raise InvalidEvent(Reason.CONFLICT, f"this identity is known with {known_amount} cents, not {amount}")
 
 
-def _amount(fold: UserFold, kind: str, provider: str, identity: str, amount: int) -> None:
+def _amount(fold: TouchedUser, kind: str, provider: str, identity: str, amount: int) -> None:
     key, entry = fold.entry(kind, provider, identity)
     state = entry.newest
     assert isinstance(state, AmountState)
@@ -134,7 +134,7 @@ def _amount(fold: UserFold, kind: str, provider: str, identity: str, amount: int
         _refuse_conflict(state.amount_cents, amount)
 
 
-def _move_refund(fold: UserFold, provider: str, before: RefundState, after: RefundState) -> None:
+def _move_refund(fold: TouchedUser, provider: str, before: RefundState, after: RefundState) -> None:
     for state, change in ((before, -1), (after, 1)):
         if state.amount_cents is None or state.failed:
             continue
@@ -151,7 +151,7 @@ def _move_refund(fold: UserFold, provider: str, before: RefundState, after: Refu
 
 
 def _change_charge(
-    fold: UserFold,
+    fold: TouchedUser,
     provider: str,
     charge_id: str,
     *,
@@ -172,7 +172,7 @@ def _change_charge(
     fold.put(key, entry, after)
 
 
-def _move_charge(fold: UserFold, before: ChargeState, after: ChargeState) -> None:
+def _move_charge(fold: TouchedUser, before: ChargeState, after: ChargeState) -> None:
     old, new = _remainder(before), _remainder(after)
     fold.user.spent_cents += new - old
     fold.user.purchases += (new > 0) - (old > 0)
@@ -196,8 +196,8 @@ def _remainder(charge: ChargeState) -> int:
     )
 
 
-def _original(original: ev.Original | None) -> Original | None:
-    return None if original is None else (f"{original.amount_minor:x}", original.currency)
+def _original(original: dict[str, Any] | None) -> Original | None:
+    return None if original is None else (f"{original['amount_minor']:x}", original["currency"])
 
 
 def _add_original(sums: tuple[Original, ...], original: Original | None, sign: int) -> tuple[Original, ...]:

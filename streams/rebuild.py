@@ -283,7 +283,8 @@ def _compare_entries(rebuilt: Rebuilt, topics: Topics, live: PartitionState, fre
 
 
 def _members_of(value: Any, names: list[str]) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in names}
+    members = {name: getattr(value, name) for name in names}
+    return {name: found.decode() if isinstance(found, bytes) else found for name, found in members.items()}
 
 
 def _net_changes(fresh: PartitionState, told: dict[str, str], source: TopicPartition) -> Iterator[OutgoingRecord]:

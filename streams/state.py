@@ -28,7 +28,7 @@ class PartitionState:
         self._entries: dict[bytes, bytes] = {}
         self._decoded_users: dict[bytes, UserAggregate] = {}
         self._decoded_entries: dict[bytes, Entry] = {}
-        self._touched_users: set[bytes] = set()
+        self._touched_users: dict[bytes, UserAggregate] = {}
         self._touched_entries: set[bytes] = set()
         self._outdated_users: set[bytes] = set()
         self._outdated_entries: set[bytes] = set()
@@ -111,12 +111,11 @@ class PartitionState:
 
     def user(self, key: bytes) -> UserAggregate:
         """The user's aggregate, a new one for a user never seen; it will be among the changes."""
-        self._touched_users.add(key)
-        user = self._decoded_users.get(key)
+        user = self._touched_users.get(key) or self._decoded_users.get(key)
         if user is None:
             value = self._users.get(key)
             user = aggregate.decode(value) if value is not None else UserAggregate()
-            self._decoded_users[key] = user
+        self._touched_users[key] = user
         return user
 
     def entry(self, key: bytes, kind: str, applied: int) -> Entry:
@@ -142,7 +141,7 @@ class PartitionState:
 
     def changes(self) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:
         """The new values of all touched aggregates and entries since the last call of `stored`."""
-        users = [(key, self._decoded_users[key].encode()) for key in self._touched_users]
+        users = [(key, user.encode()) for key, user in self._touched_users.items()]
         entries = [(key, self._decoded_entries[key].encode()) for key in self._touched_entries]
         return users, entries
 
@@ -152,9 +151,11 @@ class PartitionState:
         self.greatest_applied = max(self.greatest_applied, applied)
         self._users.update(users)
         self._entries.update(entries)
+        if len(self._touched_users) + len(self._decoded_users) > DECODED_AGGREGATES:
+            self._decoded_users.clear()
+        if len(self._touched_users) <= DECODED_AGGREGATES:
+            self._decoded_users.update(self._touched_users)
         self._touched_users.clear()
         self._touched_entries.clear()
-        if len(self._decoded_users) > DECODED_AGGREGATES:
-            self._decoded_users.clear()
         if len(self._decoded_entries) > DECODED_ENTRIES:
             self._decoded_entries.clear()

@@ -39,7 +39,7 @@ def build() -> faust.App:
             consumer: Any = app.consumer
             if consumer.take(event.message):
                 for record in event.value:
-                    decoder.decode_at(record, event.message.partition)
+                    decoder.decode_plain(record, event.message.partition)
                 done += len(event.value)
                 counter.set(done)
                 consumer.ack(event.message)

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic import TypeAdapter
 
 import schemas
-from schemas.codec import Decoder, TierChangeDecoder
+from schemas.codec import Decoder, LogRecord, TierChangeDecoder
+from schemas.errors import InvalidEvent
 from schemas.events import BotEvent, Event, OlderEvent
 from schemas.partitioner import partition_of
 from schemas.records import CONTENT_TYPE_HEADER
@@ -21,8 +23,37 @@ BROKER_MS = 1_767_323_046_000
 """2026-01-02T03:04:06Z, a moment after the examples' `time`."""
 
 EXAMPLES = Path(schemas.__file__).parent / "examples"
-DECODER = Decoder(PARTITIONS)
 TIER_DECODER = TierChangeDecoder(PARTITIONS)
+
+
+class BothWays(Decoder):
+    """Decodes every record as an object and as a dictionary, which have to agree, in what is wrong too."""
+
+    def decode(self, record: LogRecord) -> BotEvent:
+        try:
+            event = super().decode(record)
+        except InvalidEvent as refused:
+            reason, detail = refused.reason, refused.detail
+        else:
+            found = self.decode_plain(record, record.partition)
+            assert sent_members(found) == event.model_dump(exclude_none=True)
+            return event
+        with pytest.raises(InvalidEvent) as caught:
+            self.decode_plain(record, record.partition)
+        assert (caught.value.reason, caught.value.detail) == (reason, detail)
+        raise caught.value
+
+
+def sent_members(members: dict[str, Any]) -> dict[str, Any]:
+    """Return the members that are not None, of objects within too."""
+    return {
+        name: sent_members(value) if isinstance(value, dict) else value
+        for name, value in members.items()
+        if value is not None
+    }
+
+
+DECODER = BothWays(PARTITIONS)
 _SENT: TypeAdapter[BotEvent | OlderEvent] = TypeAdapter(Event)
 
 

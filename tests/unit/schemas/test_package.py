@@ -22,6 +22,7 @@ PYDANTIC = ("pydantic", "pydantic_core", "annotated_types", "typing_extensions",
 OTHERS: dict[str, set[str]] = {
     "kafka_connection.py": {"aiokafka"},
     "logs.py": {"structlog"},
+    "plain.py": {"typing_extensions"},
     "tracing.py": {"opentelemetry"},
     "log_reading.py": {"aiokafka"},
     "probes.py": {"aiohttp", "prometheus_client"},

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from schemas.activity import OWN_ACTIONS, activity_status
 from schemas.charges import remainder
-from schemas.partitioner import murmur2, partition_of
+from schemas.partitioner import murmur2, murmur2_of_all, partition_of, partitions_of
 from schemas.tiers import CURRENT_RULES, LOWEST_TIER, RULES_BY_VERSION, tier_change_id, tier_of
 from schemas.topics import Topics
 
@@ -22,6 +22,20 @@ from schemas.topics import Topics
 @given(st.binary(max_size=40))
 def test_murmur2(key: bytes) -> None:
     assert murmur2(key) == reference(key) & 0xFFFFFFFF
+
+
+@settings(deadline=None)
+@given(st.integers(0, 40), st.integers(1, 100), st.randoms(use_true_random=False))
+def test_murmur2_of_keys_of_one_length(length: int, number: int, chance: random.Random) -> None:
+    keys = [chance.randbytes(length) for _ in range(number)]
+    assert murmur2_of_all(keys) == [murmur2(key) for key in keys]
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=13)), st.integers(1, 64))
+def test_partitions_of_keys_of_any_length(some: list[bytes], partitions: int) -> None:
+    many = some + [b"%d" % number for number in range(100)] + [bytes([255]) * 12] * 50
+    assert partitions_of(many, partitions) == [partition_of(key, partitions) for key in many]
 
 
 def test_partitions() -> None:

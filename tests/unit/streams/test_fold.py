@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from schemas.codec import Decoder
+from schemas.partitioner import partition_of
 from streams import aggregate
 from streams.aggregate import UserAggregate
 from streams.batch import Outcome, fold_batch
@@ -333,3 +334,18 @@ def test_an_event_about_content_makes_no_user(what: str) -> None:
     assert state.changes() == ([], [])
     assert outcome.skipped == {(about_content["type"], "other"): 1}
     assert not outcome.letters
+
+
+@pytest.mark.parametrize("users", [3, 300])
+def test_users_of_another_partition_are_refused_however_many_they_are(users: int) -> None:
+    """Of many new keys the partitions are worked out together, of few one by one."""
+    partitions = 4
+    events = [event("message.received", {"kind": "text"}, id_=f"m{n}", user=10**9 + n) for n in range(users)]
+    state = PartitionState()
+    for _ in range(2):
+        outcome = fold_batch(log(events), PLACE, Decoder(partitions), state)
+        wrong = [e["subject"] for e in events if partition_of(e["subject"].encode(), partitions) != PLACE.partition]
+        assert [letter.key for letter in outcome.letters] == [subject.encode() for subject in wrong]
+        assert set(outcome.refused) == {"partition"}
+        state.stored(*state.changes(), outcome.applied)
+    assert len(state) == users - len(wrong)

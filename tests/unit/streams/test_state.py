@@ -72,3 +72,13 @@ def test_the_greatest_applied_position_is_known_after_reading_back() -> None:
     state.merge_users(changelog((USER, aggregate(100))))
     state.merge_users(changelog((b"8", aggregate(40))))
     assert state.greatest_applied == 100
+
+
+def test_what_is_stored_is_no_change_any_more() -> None:
+    state = PartitionState()
+    state.user(USER).messages = 3
+    changed = state.changes()
+    state.stored(*changed, 5)
+    assert state.changes() == ([], [])
+    assert state.user(USER).messages == 3
+    assert [key for key, _ in state.changes()[0]] == [USER]
