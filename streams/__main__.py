@@ -24,7 +24,7 @@ from .health import Health
 from .metrics import Metrics
 from .preflight import check_topics
 from .settings import Settings
-from .worker import Worker
+from .worker import GC_THRESHOLDS, Worker
 
 STOP_SECONDS = 9.0
 log = structlog.get_logger("streams")
@@ -35,9 +35,7 @@ def main() -> None:
     # What these say at lower levels is either said by us in one line or no news (a commit that took its time).
     quiet = {"aiokafka": logging.CRITICAL, "mode.timers": logging.CRITICAL}
     logs.configure({"faust": logging.WARNING, "mode": logging.WARNING, **quiet})
-    # The state is large, long-lived and free of cycles: at the usual thresholds the collector walks it again and again
-    # for nothing, a quarter of all time spent.
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         settings = Settings.from_environment()
         uvloop.run(_run(settings))

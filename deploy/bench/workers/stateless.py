@@ -14,7 +14,7 @@ import uvloop
 from deploy.bench.workers import settings
 from schemas.codec import Decoder
 from streams.transport import BatchSchema, BatchTransport
-from streams.worker import COMMIT_SECONDS, MAX_BATCH_RECORDS, MAX_FETCH_BYTES
+from streams.worker import COMMIT_SECONDS, GC_THRESHOLDS, MAX_BATCH_RECORDS, MAX_FETCH_BYTES
 
 
 def build() -> faust.App:
@@ -60,5 +60,5 @@ async def run() -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING)
-    gc.set_threshold(100_000, 50, 100)  # as the stream service
+    gc.set_threshold(*GC_THRESHOLDS)
     uvloop.run(run())
