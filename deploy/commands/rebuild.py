@@ -228,6 +228,12 @@ def _report(outcome: Outcome, dry_run: bool, *, whole: bool, as_json: bool) -> N
         _show(outcome.differences)
     else:
         typer.echo("the new rows agree with the live ones, every one of them")
+    if outcome.moved:
+        places = ", ".join(f"{one.topic}/{one.partition}/{one.copy} for {one.original}" for one in outcome.moved[:5])
+        typer.echo(
+            f"audit_log: {len(outcome.moved):,} entries stay where a redriven copy came ({places}"
+            f"{', ...' if len(outcome.moved) > 5 else ''}), which is no difference"
+        )
     typer.echo(
         f"{outcome.records:,} records in {outcome.fold_seconds:.1f} s ({outcome.records_per_second:,.0f}/s), "
         f"indexes {outcome.complete_seconds:.1f} s, comparison {outcome.compare_seconds:.1f} s"

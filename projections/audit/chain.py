@@ -74,17 +74,35 @@ def _row(record: Record, head: Head) -> Row:
     seq = head.seq + 1
     micros = _microseconds(record.occurred_at)
     before, after = _json(record.before), _json(record.after)
-    plain = _dumps([
+    members = (
         FORMAT, record.topic, record.partition, seq, record.offset, micros, record.kind, record.telegram_id,
         record.source, record.event_id, record.outcome,
-    ])  # fmt: skip
-    # The array as json_build_array writes it; what is JSON already is not written a second time.
-    covered = f"{plain[:-1]}, {before or 'null'}, {after or 'null'}]"
+    )  # fmt: skip
     return Row(
         record.topic, record.partition, seq, FORMAT, record.offset, record.occurred_at, record.kind,
         record.telegram_id, record.source, record.event_id, record.outcome, before, after,
-        sha256(head.hash + covered.encode()).digest(),
+        _hash(head.hash, members, before, after),
     )  # fmt: skip
+
+
+def relinked(rows: Iterable[Row], head: Head) -> list[Row]:
+    """Return rows of one chain as they would be numbered and hashed if they followed `head` in this order."""
+    found = []
+    seq, last = head.seq, head.hash
+    for row in rows:
+        seq += 1
+        members = (
+            row.format, row.topic, row.log_partition, seq, row.log_offset, _microseconds(row.occurred_at), row.kind,
+            row.telegram_id, row.source, row.event_id, row.outcome,
+        )  # fmt: skip
+        last = _hash(last, members, row.before, row.after)
+        found.append(row._replace(seq=seq, hash=last))
+    return found
+
+
+def _hash(last: bytes, members: tuple[Any, ...], before: str | None, after: str | None) -> bytes:
+    # The array as json_build_array writes it; what is JSON already is not written a second time.
+    return sha256(last + f"{_dumps(members)[:-1]}, {before or 'null'}, {after or 'null'}]".encode()).digest()
 
 
 def _microseconds(time: datetime) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from projections.generations.compare import Difference, Span
+from projections.generations.moved import Moved
 from projections.sources.source import LogAddress
 
 WAIT_SECONDS: Final = 60.0
@@ -53,6 +54,8 @@ class Outcome:
     differences: list[Difference]
     applied: bool
     """Whether the new tables, or the rows that differ, were put in place."""
+    moved: list[Moved] = field(default_factory=list)
+    """Entries of the audit trail that are where a redriven copy came: no difference."""
 
     @property
     def records_per_second(self) -> float:

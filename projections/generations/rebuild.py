@@ -26,9 +26,10 @@ from projections.access import OWNER, PROJECTOR
 from projections.batch import Apply
 from projections.database import connect
 from projections.generations import bulk, layout, swap
-from projections.generations.compare import Difference, Span, compare, snapshot
+from projections.generations.compare import TRAIL, Difference, compare, snapshot
 from projections.generations.fence import aligned, draw_close, positions
 from projections.generations.follow import Follower, connect_to_next
+from projections.generations.moved import Moved, moved_by_redrives
 from projections.generations.parts import correct, tables_of
 from projections.generations.plan import Outcome, Plan, Watcher
 from projections.generations.reading import Origin
@@ -36,6 +37,7 @@ from projections.generations.turn import RebuildError, take_turn
 from projections.migrations import check_migrated
 from projections.preflight import count_partitions
 from projections.settings import Settings
+from projections.sources.broker import BrokerAddress
 from projections.sql import query
 
 
@@ -92,7 +94,7 @@ async def _fill(
         await draw_close(control, follower, watcher.moved)
         built_at: datetime = await control.fetchval(query("generations", "now"))
         compared = time.monotonic()
-        differences = await _compare(settings, control, follower, watcher, tables, plan.span)
+        differences, moved = await _compare(settings, control, follower, watcher, tables, plan)
         compare_seconds = time.monotonic() - compared
         if plan.projection is None:
             agreed = not plan.dry_run and (not differences or plan.agree(differences))
@@ -105,7 +107,7 @@ async def _fill(
             watcher.step("correcting", 0)
             async with aligned(control, follower):
                 await correct(control, layout.NEXT, tables)
-    return Outcome(total, folded - began, completed - folded, compare_seconds, differences, agreed)
+    return Outcome(total, folded - began, completed - folded, compare_seconds, differences, agreed, moved)
 
 
 @asynccontextmanager
@@ -126,8 +128,8 @@ async def _compare(
     follower: Follower,
     watcher: Watcher,
     tables: Sequence[str],
-    span: Span | None,
-) -> list[Difference]:
+    plan: Plan,
+) -> tuple[list[Difference], list[Moved]]:
     connection = await connect(
         settings.database_url,
         settings.database_setting,
@@ -141,6 +143,14 @@ async def _compare(
             async with aligned(control, follower):
                 await stack.enter_async_context(snapshot(connection))
             watcher.step("comparing", 0)
-            return await compare(connection, layout.NEXT, tables=tables, span=span)
+            differences = await compare(connection, layout.NEXT, tables=tables, span=plan.span)
+            if not TRAIL & {difference.table for difference in differences}:
+                return differences, []
+            address = plan.log or BrokerAddress(settings.bootstrap_servers)
+            source = await stack.enter_async_context(address.open())
+            moved = await moved_by_redrives(connection, layout.NEXT, source)
+            if moved is None:
+                return differences, []
+            return [difference for difference in differences if difference.table not in TRAIL], moved
     finally:
         connection.terminate()

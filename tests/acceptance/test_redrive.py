@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 import schemas
+from projections.audit.chain import Head, Row, relinked
 from projections.sources.broker import BrokerAddress
 from projections.verify.rows import KEYS, stored_row
 from projections.verify.run import verify
@@ -42,6 +43,50 @@ def _too_strict(right):
 
 Decoder.decode_at, Decoder.decode_plain = map(_too_strict, (Decoder.decode_at, Decoder.decode_plain))
 """
+
+
+TAMPERING = (
+    "UPDATE botpulse.audit_log SET after = '{\"amount_cents\": 1}' WHERE kind = 'payment.succeeded'",
+    None,
+    "UPDATE botpulse.audit_log SET hash = sha256('x') WHERE kind = 'payment.succeeded'",
+    "UPDATE botpulse.audit_chains SET hash = sha256('x')",
+)
+"""Changes of an entry that stands where a redriven copy came, or of its chain; None: by `forge`."""
+KEEP = "CREATE TABLE kept_log AS TABLE botpulse.audit_log; CREATE TABLE kept_chains AS TABLE botpulse.audit_chains"
+UNDO = (
+    "DELETE FROM botpulse.audit_log; INSERT INTO botpulse.audit_log TABLE kept_log;"
+    "DELETE FROM botpulse.audit_chains; INSERT INTO botpulse.audit_chains TABLE kept_chains"
+)
+
+
+async def forge(database_url: str, topic: str, partition: int, offset: int) -> None:
+    """Put an entry at the record after its own, by somebody who chains anew what he changes."""
+    connection = await asyncpg.connect(database_url, server_settings={"search_path": "botpulse"})
+    try:
+        rows = await connection.fetch(
+            "SELECT topic, log_partition, seq, format, log_offset, occurred_at, kind, telegram_id, source, event_id, "
+            "outcome, before, after, hash FROM audit_log WHERE topic = $1 AND log_partition = $2 ORDER BY seq",
+            topic,
+            partition,
+        )
+        entries = [Row(*row) for row in rows]
+        assert relinked(entries, Head()) == entries
+        forged = [e._replace(log_offset=offset + 1) if e.log_offset == offset else e for e in entries]
+        for entry in relinked(forged, Head()):
+            await connection.execute(
+                "UPDATE audit_log SET log_offset = $4, hash = $5 WHERE (topic, log_partition, seq) = ($1, $2, $3)",
+                *entry[:3],
+                entry.log_offset,
+                entry.hash,
+            )
+            await connection.execute(
+                "UPDATE audit_chains SET log_offset = $3, hash = $4 WHERE (topic, log_partition) = ($1, $2)",
+                *entry[:2],
+                entry.log_offset,
+                entry.hash,
+            )
+    finally:
+        await connection.close()
 
 
 def stricter_code(folder: Path) -> Path:
@@ -183,15 +228,35 @@ async def _a_rebuild_counts_the_original_and_skips_the_copy(installation: Instal
     told = json.loads(await installation.botpulse("rebuild", "--json", "--yes"))
     assert told["applied"]
     changed = {d["table"]: {name for row in d["rows"] for name in row["columns"]} for d in told["differences"]}
-    # What an auditor reads stays as it happened: the originals came before the copies' time.
-    assert changed.keys() == {"users", "audit_log", "audit_chains"}
+    assert changed.keys() == {"users"}
     assert changed["users"] == {"tier_changed_at"}
     assert await tables(installation.database_url) == live
     servers = BrokerAddress(installation.stack.bootstrap_servers)
     outcome = await verify(installation.database_url, servers, installation.topics)
     assert outcome.differences.kept == []
-    told = json.loads(await installation.botpulse("rebuild", "--json", "--dry-run", status=1))
-    assert {d["table"] for d in told["differences"]} == {"audit_log", "audit_chains"}
+    # What an auditor reads stays as it happened, at the places of the copies; what somebody changed is told from it.
+    again = json.loads(await installation.botpulse("rebuild", "--json", "--dry-run"))
+    assert again["differences"] == []
+    (copy,) = [r for r in await events_on_log(installation) if originals_of(r.headers) and b'"p1"' in r.value]
+    (original,) = originals_of(copy.headers)
+    (moved,) = again["moved"]
+    assert moved == told["moved"][0]
+    assert (moved["topic"], moved["partition"], moved["original"], moved["copy"]) == (*original, copy.offset)
+    assert (moved["kind"], moved["telegram_id"]) == ("payment.succeeded", 7)
+    assert f"{copy.partition}/{copy.offset} for {original.offset}" in await installation.botpulse(
+        "rebuild", "--dry-run"
+    )
+    await execute(installation.database_url, KEEP)
+    for change in TAMPERING:
+        if change is None:
+            await forge(installation.database_url, moved["topic"], moved["partition"], copy.offset)
+        else:
+            await execute(installation.database_url, change)
+        told = json.loads(await installation.botpulse("rebuild", "--json", "--dry-run", status=1))
+        assert {d["table"] for d in told["differences"]} & {"audit_log", "audit_chains"}, change
+        assert told["moved"] == [], change
+        await execute(installation.database_url, UNDO)
+    assert json.loads(await installation.botpulse("rebuild", "--json", "--dry-run"))["differences"] == []
 
 
 async def test_what_the_database_refused_counts_once_everywhere(
