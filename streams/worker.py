@@ -13,6 +13,7 @@ import structlog
 from faust.types import TP, Message
 
 from schemas.codec import Decoder
+from schemas.errors import ServiceStopped
 from schemas.topics import METADATA_MAX_AGE_MS, Topics
 from schemas.tracing import Traces
 
@@ -221,12 +222,22 @@ class Worker:
         self._consumer.ack(message)
 
     def _watch(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
-        def done(finished: asyncio.Task[None]) -> None:
-            if not finished.cancelled() and (error := finished.exception()) is not None:
-                self._failed(error)
+        return watched(task, self._failed)
 
-        task.add_done_callback(done)
-        return task
+
+def watched(task: asyncio.Task[None], failed: Callable[[BaseException], None]) -> asyncio.Task[None]:
+    """Let `failed` know when the task ends by an error, or by a cancellation that nobody has asked the task for: one
+    that came out of what it was waiting for, after which a partition would stand still and nobody notice."""
+
+    def done(finished: asyncio.Task[None]) -> None:
+        if finished.cancelled():
+            if not finished.cancelling():
+                failed(ServiceStopped("a part of the worker was cancelled from within; a restart carries on"))
+        elif (error := finished.exception()) is not None:
+            failed(error)
+
+    task.add_done_callback(done)
+    return task
 
 
 async def _collect_garbage() -> None:
