@@ -22,11 +22,6 @@ class Received(NamedTuple):
     time: datetime
     kind: str
 
-    @property
-    def type(self) -> str:
-        """The event's type."""
-        return _type_of(MessageReceived)
-
 
 class Sent(NamedTuple):
     """A MessageSent."""
@@ -34,11 +29,6 @@ class Sent(NamedTuple):
     id: str
     telegram_id: int
     time: datetime
-
-    @property
-    def type(self) -> str:
-        """The event's type."""
-        return _type_of(MessageSent)
 
 
 class Granted(NamedTuple):
@@ -49,11 +39,6 @@ class Granted(NamedTuple):
     time: datetime
     credits: int
 
-    @property
-    def type(self) -> str:
-        """The event's type."""
-        return _type_of(CreditsGranted)
-
 
 class Spent(NamedTuple):
     """A CreditsSpent."""
@@ -63,24 +48,21 @@ class Spent(NamedTuple):
     time: datetime
     credits: int
 
-    @property
-    def type(self) -> str:
-        """The event's type."""
-        return _type_of(CreditsSpent)
-
 
 Brief: TypeAlias = Received | Sent | Granted | Spent
 E = TypeVar("E")
-
-
-def _type_of(event_class: Any) -> str:
-    return str(event_class.model_fields["type"].default)
 
 
 def brief(event: E) -> E | Brief:
     """Return the event, in its brief form where it has one."""
     make = BRIEF.get(type(event))
     return event if make is None else make(event)
+
+
+def type_of(event_class: type) -> str:
+    """Return the type of the events of a class, or of those that this is the brief form of."""
+    whole: Any = _WHOLE.get(event_class, event_class)
+    return str(whole.model_fields["type"].default)
 
 
 BRIEF: Final[Mapping[type, Callable[[Any], Brief]]] = {
@@ -90,4 +72,10 @@ BRIEF: Final[Mapping[type, Callable[[Any], Brief]]] = {
     CreditsSpent: lambda event: Spent(event.id, int(event.subject), event.time, event.data.credits),
 }
 """What makes an event of a class brief; all others stay as they are."""
-BRIEFS: Final = frozenset({Received, Sent, Granted, Spent})
+_WHOLE: Final[Mapping[type, type]] = {
+    Received: MessageReceived,
+    Sent: MessageSent,
+    Granted: CreditsGranted,
+    Spent: CreditsSpent,
+}
+BRIEFS: Final = frozenset(_WHOLE)

@@ -10,6 +10,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from projections.briefs import type_of
 from projections.checkpoints import Lease, Place
 from schemas.lag import Lag
 
@@ -145,8 +146,9 @@ class Metrics:
         self._delay.labels("append").observe(max(0.0, now - appended_ms / 1000))
         if events:
             self._delay.labels("event").observe(max(0.0, now - events[0].time.timestamp()))
-        for name, count in collections.Counter(event.type for event in events).items():
-            self._types.labels(name.removeprefix("botpulse.")).inc(count)
+        # By class first: asking every event for its type would cost more than all other metrics.
+        for event_class, count in collections.Counter(map(type, events)).items():
+            self._types.labels(type_of(event_class).removeprefix("botpulse.")).inc(count)
 
     def rebalanced(self) -> None:
         """The group has given this worker its partitions."""
