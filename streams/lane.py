@@ -30,10 +30,11 @@ from .restore import Restorer
 from .rules import RulesRequest, decide_anew
 from .state import PartitionState
 from .tracing import hand_on
-from .transport import BatchProducer, OutgoingRecord
+from .transport import BatchProducer
 
 DEAD_LETTER_PARTITION = 0
 USERS_AT_ONCE = 2_000
+_NO_HEADERS: list[tuple[str, bytes]] = []
 
 log = structlog.get_logger("streams")
 
@@ -158,7 +159,9 @@ class Lane:
     async def _write(self, topic: str, values: list[tuple[bytes, bytes]]) -> None:
         if values:
             self._liveness.check()
-            end = await self._producer.write(topic, self.partition, (OutgoingRecord(*value) for value in values))
+            # As bare tuples: making a named one of each would cost more than putting it into its batch.
+            records = ((key, value, _NO_HEADERS) for key, value in values)
+            end = await self._producer.write(topic, self.partition, records)
             if end is not None:
                 self._check_grows(topic, end)
 

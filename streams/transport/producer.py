@@ -27,6 +27,10 @@ class OutgoingRecord(NamedTuple):
     headers: list[tuple[str, bytes]] = []  # noqa: RUF012  # aiokafka takes a list and nothing else; never changed
 
 
+Outgoing = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
+"""An OutgoingRecord, or a bare tuple of the same."""
+
+
 class BatchProducer(driver.Producer):
     """Faust's aiokafka producer, idempotent, with whole batches written at once."""
 
@@ -41,7 +45,7 @@ class BatchProducer(driver.Producer):
             "max_request_size": MAX_REQUEST_BYTES,
         }
 
-    async def write(self, topic: str, partition: int, records: Iterable[OutgoingRecord]) -> int | None:
+    async def write(self, topic: str, partition: int, records: Iterable[Outgoing]) -> int | None:
         """Write records to one partition in order and wait until the broker has acknowledged all of them.
 
         Returns the offset after the last record written, None where there was none (or, after the broker's answer was
@@ -62,7 +66,7 @@ class BatchProducer(driver.Producer):
                 "nothing of this batch was committed, a restart carries on"
             ) from error
 
-    async def _write(self, topic: str, partition: int, records: Iterable[OutgoingRecord]) -> int | None:
+    async def _write(self, topic: str, partition: int, records: Iterable[Outgoing]) -> int | None:
         producer = self._ensure_producer()
         pending: list[tuple[asyncio.Future[Any], int]] = []
         builder = producer.create_batch()
