@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 import asyncpg
@@ -22,6 +23,7 @@ from schemas.tiers import LOWEST_TIER, tier_of
 _GAINS: Final = 8
 _SAID: Final = len(FIELDS) + 3
 """Columns of the two halves of `update_users`."""
+_fields: Final = itemgetter(*FIELDS)
 
 
 @dataclass(slots=True)
@@ -147,14 +149,13 @@ async def _write(connection: asyncpg.Connection, totals: dict[int, Totals], know
         for user, t in sorted(totals.items(), key=_user)
     ]
     said = [
-        (user, *(profile.values[name] for name in FIELDS), profile.registered_at, profile.referred_by)
-        for user, profile in known.items()
+        (user, *_fields(profile.values), profile.registered_at, profile.referred_by) for user, profile in known.items()
     ]
     arrays = [*(columns(gains) if gains else [[]] * _GAINS), *(columns(said) if said else [[]] * _SAID)]
     await connection.execute(query("users", "update_users"), *arrays)
     if known:
         times = [
-            (user, *(profile.times[name] for name in FIELDS), *(profile.referred or (None, None, None)))
+            (user, *_fields(profile.times), *(profile.referred or (None, None, None)))
             for user, profile in known.items()
         ]
         await connection.execute(query("users", "write_field_times"), *columns(times))
