@@ -33,6 +33,8 @@ from projections.sources.source import LogAddress
 from schemas.fields import EARLIEST
 
 _WAIT = WAIT_SECONDS
+_NO_BROKER = "offline:0"
+"""Stands for the address of a broker where none is asked."""
 
 
 def register(app: typer.Typer) -> None:
@@ -63,6 +65,7 @@ def rebuild(
         Path | None,
         typer.Option(metavar="DIR", help="Read what is exported from there, and only what came later from the broker."),
     ] = None,
+    offline: Annotated[bool, typer.Option(help="With --from-export: ask no broker at all.")] = False,
     as_json: Json = False,
 ) -> None:
     """Fold all tables anew from the beginning of the log, beside the live ones, and put them in their place.
@@ -80,10 +83,12 @@ def rebuild(
         raise typer.BadParameter("--from and --to are for a rebuild of all tables, or of one projection's")
     if from_export is not None and (rollback or drop_previous or streams):
         raise typer.BadParameter("--from-export is for a rebuild of tables")
+    if offline and from_export is None:
+        raise typer.BadParameter("--offline is for --from-export DIR: without an export the log is the broker's")
     if streams:
         rebuild_streams(dry_run=dry_run, yes=yes, as_json=as_json)
         return
-    settings = _projection_settings()
+    settings = _projection_settings(offline=offline)
     with interruptible("interrupted: the live tables are as they were") as interrupts:
         if rollback:
             interrupts.run(_roll_back(settings, wait))
@@ -104,7 +109,7 @@ def rebuild(
                     projection,
                     wait,
                     span,
-                    _log(settings, from_export),
+                    _log(settings, from_export, offline=offline),
                 )
                 if user is None:
                     outcome = interrupts.run(rebuild_tables(settings, registry.apply, plan, watcher))
@@ -125,15 +130,18 @@ def _span(begin: datetime | None, to: datetime | None) -> Span | None:
     return Span(start, end)
 
 
-def _log(settings: ProjectionSettings, folder: Path | None) -> LogAddress | None:
-    return None if folder is None else ExportAddress(folder, BrokerAddress(settings.bootstrap_servers))
+def _log(settings: ProjectionSettings, folder: Path | None, *, offline: bool) -> LogAddress | None:
+    if folder is None:
+        return None
+    return ExportAddress(folder, None if offline else BrokerAddress(settings.bootstrap_servers))
 
 
-def _projection_settings() -> ProjectionSettings:
+def _projection_settings(*, offline: bool) -> ProjectionSettings:
     settings = Settings.from_environment()
     # The rebuild makes tables: it is the installer's business.
     return ProjectionSettings.from_environment(
-        bootstrap_servers=settings.bootstrap_servers(), installer_database_url=settings.database_url()
+        bootstrap_servers=_NO_BROKER if offline else settings.bootstrap_servers(),
+        installer_database_url=settings.database_url(),
     )
 
 

@@ -25,10 +25,9 @@ from projections.generations.fence import fenced, positions
 from projections.generations.follow import Follower
 from projections.generations.layout import LIVE
 from projections.generations.plan import Outcome, Plan, Watcher
-from projections.generations.reading import Origin
+from projections.generations.reading import Origin, count_partitions
 from projections.generations.turn import take_turn
 from projections.migrations import check_migrated
-from projections.preflight import count_partitions
 from projections.registry import PROJECTIONS
 from projections.settings import Settings
 from projections.sql import query
@@ -79,7 +78,7 @@ async def rebuild_user(settings: Settings, apply: Apply, telegram_id: int, plan:
     async with AsyncExitStack() as stack:
         stack.callback(control.terminate)
         await check_migrated(control)
-        counts = await count_partitions(settings)
+        counts = await count_partitions(settings, plan.log)
         session = await connect(
             settings.database_url,
             settings.database_setting,

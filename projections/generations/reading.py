@@ -7,12 +7,36 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 
+from projections import preflight
 from projections.checkpoints import Place
 from projections.log_reader import LogReader
 from projections.prefetch import Reader
+from projections.settings import Settings
+from projections.sources.exported import ExportAddress
 from projections.sources.source import LogAddress, LogSource
 from schemas.errors import ConfigurationError
 from schemas.records import LogRecord
+
+
+def is_offline(address: LogAddress | None) -> bool:
+    """Whether this is an export after which the log does not go on."""
+    return isinstance(address, ExportAddress) and address.then is None
+
+
+async def count_partitions(settings: Settings, address: LogAddress | None) -> Mapping[str, int]:
+    """Return the partition counts of the topics that are read: the broker's, offline the export's.
+
+    Raises ConfigurationError where neither can say, ServiceStopped for a broker that goes away.
+    """
+    if address is None or not is_offline(address):
+        return await preflight.count_partitions(settings)
+    topics = settings.topics
+    async with address.open() as source:
+        events = len(await source.bounds(topics.events.name))
+        if not events:
+            raise ConfigurationError(f"the export has no day of {topics.events.name}")
+    # Every topic is exported with all of its partitions, and those of users have the same number.
+    return {topic.name: events for topic in (topics.events, topics.tier_changes, topics.dead_letters)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +54,8 @@ class Origin:
         """
         async with AsyncExitStack() as stack:
             if self.address is not None:
-                yield SourceReader(await stack.enter_async_context(self.address.open()), key)
+                source = await stack.enter_async_context(self.address.open())
+                yield SourceReader(source, key, ends=is_offline(self.address))
                 return
             reader = LogReader(self.bootstrap_servers, key)
             stack.push_async_callback(reader.stop)
@@ -41,10 +66,13 @@ class Origin:
 class SourceReader:
     """Reads a source as the live worker reads the broker: topic after topic, on and on from given positions."""
 
-    def __init__(self, source: LogSource, key: bytes | None = None) -> None:
+    def __init__(self, source: LogSource, key: bytes | None = None, *, ends: bool = False) -> None:
+        """With `ends` nothing comes after what the source has now."""
         self._source = source
+        self._ends = ends
         self._key = key
         self._positions: dict[Place, int] = {}
+        self._began_at: dict[Place, int] = {}
         self._left: set[Place] = set()
         self._reading: AsyncGenerator[dict[Place, list[LogRecord]], None] | None = None
         self._given_up: list[AsyncGenerator[dict[Place, list[LogRecord]], None]] = []
@@ -69,10 +97,17 @@ class SourceReader:
         while self._given_up:
             await self._given_up.pop().aclose()
         if self._reading is None:
+            self._began_at = dict(self._positions)
             self._reading = self._read(dict(self._positions))
         try:
             return await anext(self._reading)
         except StopAsyncIteration:
+            # A reading that came to nothing; one that did may have moved over a gap at its end.
+            if self._ends and self._positions == self._began_at:
+                raise ConfigurationError(
+                    "the tables have come further than the export: read the rest from the broker (without --offline), "
+                    "or stop the projections and export once more, with --with-today"
+                ) from None
             # What came since is a new reading from where this one has ended.
             self._reading = None
             await asyncio.sleep(timeout_seconds / 10)

@@ -32,10 +32,9 @@ from projections.generations.follow import Follower, connect_to_next
 from projections.generations.moved import Moved, moved_by_redrives
 from projections.generations.parts import correct, tables_of
 from projections.generations.plan import Outcome, Plan, Watcher
-from projections.generations.reading import Origin
+from projections.generations.reading import Origin, count_partitions
 from projections.generations.turn import RebuildError, take_turn
 from projections.migrations import check_migrated
-from projections.preflight import count_partitions
 from projections.settings import Settings
 from projections.sources.broker import BrokerAddress
 from projections.sql import query
@@ -50,7 +49,7 @@ async def rebuild(settings: Settings, apply: Apply, plan: Plan, watcher: Watcher
     control = await take_turn(settings)
     try:
         await check_migrated(control)
-        counts = await count_partitions(settings)
+        counts = await count_partitions(settings, plan.log)
         watcher.step("building empty tables", 0)
         later = await layout.build_bare(control)
         try:

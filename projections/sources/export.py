@@ -39,7 +39,8 @@ async def export_topic(
     """Write the days of a topic that are closed at `now` and not in the folder yet; return them.
 
     With `with_open_day` the day that is not over is written too, as far as it has come. A day appears in the folder at
-    once and whole. Raises ConfigurationError where the folder can't be written or is of another log.
+    once and whole. Raises ConfigurationError where the folder can't be written or is of another log, and where a day
+    would be exchanged for less than it has.
     """
     place = folder / topic
     try:
@@ -49,7 +50,8 @@ async def export_topic(
     except OSError as error:
         raise ConfigurationError(f"{place} can't be written: {error.strerror}") from None
     bounds = await source.bounds(topic)
-    done = [day for day in days_of(folder, topic) if day.closed]
+    days = days_of(folder, topic)
+    done = [day for day in days if day.closed]
     starts = {number: found.first for number, found in bounds.items()}
     for day in done:
         for part in day.parts:
@@ -59,6 +61,13 @@ async def export_topic(
             raise ConfigurationError(
                 f"{place} goes up to {start:,} in partition {number}, the log only to {bounds[number].end:,}: this "
                 "export is of another log"
+            )
+    for part in (part for day in days if not day.closed for part in day.parts):
+        if part.records and bounds[part.partition].first > part.first_offset:
+            raise ConfigurationError(
+                f"{place} has partition {part.partition} from {part.first_offset:,} on in a day that was not over, the "
+                f"log only from {bounds[part.partition].first:,}: to write that day anew would lose records; keep this "
+                "folder and export into another one"
             )
     total = sum(bounds[number].end - start for number, start in starts.items())
     written: list[Day] = []

@@ -60,9 +60,20 @@ async def test_a_look_at_some_days_and_exported_days_in_place_of_the_broker(work
     # What the broker has deleted since it was exported is read from the files, and the rest from the broker.
     exported = await botpulse(work.environment, "export", str(tmp_path), "--with-today")
     assert exported.status == 0, exported.err
+    # With everything exported no broker is needed at all.
+    nowhere = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    offline = ("--from-export", str(tmp_path), "--offline", "--dry-run", "--json")
+    out, _ = await work.rebuild(*offline, status=1, settings=nowhere)
+    assert [d["table"] for d in json.loads(out)["differences"]] == ["daily_metrics", "users"]
+    out, _ = await work.rebuild(*offline, "--user", user, status=1, settings=nowhere)
+    assert [d["table"] for d in json.loads(out)["differences"]] == ["users"]
+    await work.rebuild("--offline", status=2)
     await forget_the_log(work)
     await work.simulate(500, seed=22)
     await work.applied()
+    for which in ((), ("--user", user)):
+        _, err = await work.rebuild(*offline, *which, status=2, settings=nowhere)
+        assert "the tables have come further than the export" in err
     _, err = await work.rebuild("--dry-run", status=2)
     assert "no longer has the records" in err
     await work.rebuild("--user", user, "--yes", "--from-export", str(tmp_path))
@@ -74,6 +85,13 @@ async def test_a_look_at_some_days_and_exported_days_in_place_of_the_broker(work
     await work.applied()
     out, _ = await work.rebuild("--dry-run", "--json", "--from-export", str(tmp_path))
     assert json.loads(out)["differences"] == []
+    verified = await botpulse(work.environment, "verify", "--from-export", str(tmp_path))
+    assert verified.status == 0, verified.out
+
+    # The day that is not over is not exchanged for what the broker still has of it.
+    again = await botpulse(work.environment, "export", str(tmp_path), "--with-today")
+    assert again.status == 2
+    assert "would lose records" in again.err
     verified = await botpulse(work.environment, "verify", "--from-export", str(tmp_path))
     assert verified.status == 0, verified.out
     assert worker.process.poll() is None, worker.said()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -85,9 +85,11 @@ class Rebuilding(Bench):
         self.commands.append(process)
         return process
 
-    async def rebuild(self, *arguments: str, status: int = 0, **options: Any) -> tuple[str, str]:
+    async def rebuild(
+        self, *arguments: str, status: int = 0, settings: Mapping[str, str] | None = None, **options: Any
+    ) -> tuple[str, str]:
         """Run `botpulse rebuild` to its end; returns what it said on both streams."""
-        process = await self.command(*arguments, **options)
+        process = await self.command(*arguments, **options, **(settings or {}))
         try:
             out, err = await asyncio.wait_for(process.communicate(), SECONDS)
         except TimeoutError:
