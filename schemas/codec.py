@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from .envelope import Envelope, check_limits
 from .errors import InvalidEvent
 from .events import BotEvent, Event, TierChanged
+from .fields import LONGEST_SUBJECT_BYTES
 from .headers import check_headers
 from .limits import CURRENT_LIMITS, Limits, limits_at
 from .partitioner import partition_of, partitions_of
@@ -132,8 +133,12 @@ class Decoder(_RecordDecoder[BotEvent]):
         self._validate_plain: Callable[[bytes], PlainEvent] = self._make_validator
 
     def lying_on(self, partition: int, keys: set[bytes | None], known: Container[bytes | None]) -> set[bytes | None]:
-        """Return those of the keys that belong on this partition; of the `known` ones it is known that they do."""
-        strangers = [key for key in keys if key is not None and key not in known]
+        """Return those of the keys that belong on this partition; of the `known` ones it is known that they do.
+
+        Keys that are longer than any subject are among them, wherever they belong: they cost too much to hash, and are
+        refused for what they are.
+        """
+        strangers = [key for key in keys if key is not None and len(key) <= LONGEST_SUBJECT_BYTES and key not in known]
         places = partitions_of(strangers, self._partition_count)
         return keys.difference(key for key, place in zip(strangers, places, strict=True) if place != partition)
 

@@ -19,6 +19,11 @@ TELEGRAM_ID_MAX: Final = 2**52
 CONTENT_PREFIX: Final = "content:"
 """The subject of a content item is this prefix and its content_id."""
 
+_ID_LENGTH: Final = 512
+"""Most characters of an id."""
+LONGEST_SUBJECT_BYTES: Final = len(CONTENT_PREFIX) + 4 * _ID_LENGTH
+"""No subject, and so no valid key, has more: a content item's, of characters that take four bytes each."""
+
 
 def digits_up_to(maximum: int) -> str:
     """Return a regular expression of the decimal numbers from 1 to `maximum`, without leading zeros.
@@ -94,7 +99,7 @@ EventTime = Annotated[datetime, WireTimeType(EVENT_TIME_PATTERN, EARLIEST)]
 WireTime = Annotated[datetime, WireTimeType(TIME_PATTERN, datetime.min.replace(tzinfo=UTC))]
 """Any other moment."""
 
-Id = Annotated[str, Field(strict=True, min_length=1, max_length=512)]
+Id = Annotated[str, Field(strict=True, min_length=1, max_length=_ID_LENGTH)]
 """A name that a fact is known by."""
 Text = Annotated[str, Field(strict=True, max_length=512)]
 Username = Annotated[str, Field(strict=True, max_length=64)]
@@ -123,7 +128,7 @@ Benefits = Annotated[dict[Id, Count], LastWins]
 UserSubject = Annotated[str, Field(strict=True, pattern=digits_up_to(TELEGRAM_ID_MAX))]
 """A telegram_id, 1 to 2^52, as decimal digits."""
 ContentSubject = Annotated[
-    str, Field(strict=True, min_length=len(CONTENT_PREFIX) + 1, max_length=len(CONTENT_PREFIX) + 512)
+    str, Field(strict=True, min_length=len(CONTENT_PREFIX) + 1, max_length=len(CONTENT_PREFIX) + _ID_LENGTH)
 ]
 JsonMediaType = Annotated[
     str,

@@ -10,6 +10,7 @@ _SEED: Final = 0x9747B28C
 _MULTIPLIER: Final = 0x5BD1E995
 _MASK: Final = 0xFFFFFFFF
 _POSITIVE: Final = 0x7FFFFFFF
+_WORD: Final = struct.Struct("<I")
 _LANE: Final = 8
 """Bytes of a lane: the product of a 32-bit number and the multiplier just fits."""
 
@@ -21,13 +22,12 @@ def murmur2(data: bytes) -> int:
     """Return the 32-bit murmur2 hash with Kafka's seed, unsigned."""
     length = len(data)
     hashed = _SEED ^ length
-    left = int.from_bytes(data, "little")
-    for _ in range(length >> 2):
-        word = (left & _MASK) * _MULTIPLIER & _MASK
+    whole = length & ~3
+    for (word,) in _WORD.iter_unpack(data[:whole]):
+        word = word * _MULTIPLIER & _MASK
         hashed = (hashed * _MULTIPLIER ^ (word ^ word >> 24) * _MULTIPLIER) & _MASK
-        left >>= 32
     if length & 3:
-        hashed = (hashed ^ left) * _MULTIPLIER & _MASK
+        hashed = (hashed ^ int.from_bytes(data[whole:], "little")) * _MULTIPLIER & _MASK
     hashed = (hashed ^ hashed >> 13) * _MULTIPLIER & _MASK
     return hashed ^ hashed >> 15
 

@@ -24,6 +24,11 @@ def test_murmur2(key: bytes) -> None:
     assert murmur2(key) == reference(key) & 0xFFFFFFFF
 
 
+def test_murmur2_of_a_key_as_long_as_a_record() -> None:
+    key = random.Random(1).randbytes(900 * 1024 + 3)
+    assert murmur2(key) == reference(key) & 0xFFFFFFFF
+
+
 @settings(deadline=None)
 @given(st.integers(0, 40), st.integers(1, 100), st.randoms(use_true_random=False))
 def test_murmur2_of_keys_of_one_length(length: int, number: int, chance: random.Random) -> None:

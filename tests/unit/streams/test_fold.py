@@ -6,6 +6,7 @@ import itertools
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -349,3 +350,20 @@ def test_users_of_another_partition_are_refused_however_many_they_are(users: int
         assert set(outcome.refused) == {"partition"}
         state.stored(*state.changes(), outcome.applied)
     assert len(state) == users - len(wrong)
+
+
+def test_a_key_longer_than_any_subject_is_refused_and_never_hashed() -> None:
+    partitions, long = 4, b"9" * (900 * 1024)
+    wrong = [event("message.received", {"kind": "text"}, id_=name) for name in ("a", "b")]
+    records = [replace(record, key=key) for record, key in zip(log(wrong), (long, long + b"9"), strict=True)]
+    outcome = fold_batch(records, PLACE, Decoder(partitions), PartitionState())
+    assert outcome.refused == {"key": 2}
+    # It is told to belong wherever it lies, which nobody knows who has hashed it.
+    decoder = Decoder(partitions)
+    longest = f"content:{chr(0x1F600) * 512}".encode()
+    for partition in range(partitions):
+        assert decoder.lying_on(partition, {long}, ()) == {long}
+        assert decoder.lying_on(partition, {longest + b"9"}, ()) == {longest + b"9"}
+        assert (longest in decoder.lying_on(partition, {longest}, ())) == (
+            partition_of(longest, partitions) == partition
+        )
