@@ -89,10 +89,10 @@ class _Batches:
             return None
         start = self._at
         self._at += _LENGTH.size + _LENGTH.unpack_from(self._fetched, start)[0]
+        only = self.only
         # The formats before this one had no headers.
         if not isinstance(batch, DefaultRecordBatch):
-            return batch
-        only = self.only
+            return batch if only is None else _Batch(batch, memoryview(self._fetched)[start : self._at], only)
         if only is not None and not batch.compression_type and self._fetched.find(only, start, self._at) < 0:
             return _Batch(batch, _NOTHING, only)
         return _Batch(batch, memoryview(self._fetched)[start : self._at], only)
