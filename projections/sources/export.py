@@ -52,16 +52,21 @@ async def export_topic(
     bounds = await source.bounds(topic)
     days = days_of(folder, topic)
     done = [day for day in days if day.closed]
+    for part in (part for day in days for part in day.parts):
+        number, upto = part.partition, part.next_offset
+        if number not in bounds:
+            raise ConfigurationError(
+                f"{place} has a partition {number}, the log has none: this export is of another log"
+            )
+        if upto > bounds[number].end:
+            raise ConfigurationError(
+                f"{place} goes up to {upto:,} in partition {number}, the log only to {bounds[number].end:,}: this "
+                "export is of another log"
+            )
     starts = {number: found.first for number, found in bounds.items()}
     for day in done:
         for part in day.parts:
             starts[part.partition] = part.next_offset
-    for number, start in starts.items():
-        if start > bounds[number].end:
-            raise ConfigurationError(
-                f"{place} goes up to {start:,} in partition {number}, the log only to {bounds[number].end:,}: this "
-                "export is of another log"
-            )
     for part in (part for day in days if not day.closed for part in day.parts):
         if part.records and bounds[part.partition].first > part.first_offset:
             raise ConfigurationError(

@@ -37,22 +37,39 @@ async def source(stack: StackInfo) -> AsyncIterator[BrokerSource]:
 
 @pytest.fixture
 async def topic(stack: StackInfo, topics: Topics) -> str:
-    """A topic of two partitions whose records keep the time that they are sent with."""
     name = f"{topics.prefix}by-the-clock-of-the-test"
-    config = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
-    async with admin(stack.bootstrap_servers) as client:
-        await client.create_topics([NewTopic(name, 2, 1, topic_configs=config)])
-
-    async def is_there() -> bool:
-        async with admin(stack.bootstrap_servers) as client:
-            return await partition_counts(client, [name]) == {name: 2}
-
-    await eventually(is_there, "the topic is there")
+    await make(stack, name, 2)
     return name
 
 
-async def fill(stack: StackInfo, topic: str, hours: range, per_hour: int = 3) -> None:
-    """Records by a clock of the test's, on partitions 0 and 1, some of them no text at all."""
+async def make(stack: StackInfo, name: str, partitions: int) -> None:
+    """Make a topic whose records keep the time that they are sent with."""
+    config = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
+    async with admin(stack.bootstrap_servers) as client:
+        await client.create_topics([NewTopic(name, partitions, 1, topic_configs=config)])
+
+    async def is_there() -> bool:
+        async with admin(stack.bootstrap_servers) as client:
+            return await partition_counts(client, [name]) == {name: partitions}
+
+    await eventually(is_there, "the topic is there")
+
+
+async def make_anew(stack: StackInfo, name: str, partitions: int) -> None:
+    """Delete a topic, and make an empty one of its name."""
+    async with admin(stack.bootstrap_servers) as client:
+        await client.delete_topics([name])
+
+    async def is_gone() -> bool:
+        async with admin(stack.bootstrap_servers) as client:
+            return name not in await client.list_topics()
+
+    await eventually(is_gone, "the topic is gone")
+    await make(stack, name, partitions)
+
+
+async def fill(stack: StackInfo, topic: str, hours: range, per_hour: int = 3, partitions: int = 2) -> None:
+    """Records by a clock of the test's, on each of the partitions, some of them no text at all."""
     odd: list[tuple[bytes | None, bytes | None, list[tuple[str, Any]]]] = [
         (b"7", b'{"a": 1}', [("content-type", b"x")]),
         (None, b"\xff\x00\n\r not UTF-8", []),
@@ -65,7 +82,7 @@ async def fill(stack: StackInfo, topic: str, hours: range, per_hour: int = 3) ->
                 key, value, headers = odd[(hour + number) % len(odd)]
                 moment = int((FIRST + hour * HOUR).timestamp() * 1000) + number
                 await producer.send(
-                    topic, value, key, partition=(hour + number) % 2, timestamp_ms=moment, headers=headers
+                    topic, value, key, partition=(hour + number) % partitions, timestamp_ms=moment, headers=headers
                 )
 
 
@@ -161,6 +178,30 @@ async def test_days_come_back_byte_for_byte_and_are_written_once(
         assert offsets == [5, 6, 7, 8]
         with pytest.raises(ConfigurationError, match="asked for"):
             await anext(exported.read(topic, {}, {0: 10_000}).__aiter__())
+
+
+async def test_a_day_is_never_exchanged_for_one_of_another_log(stack: StackInfo, topic: str, tmp_path: Path) -> None:
+    """Neither a day that is over nor the open one, when the topic was made anew."""
+    for partitions, fault in ((2, "goes up to"), (1, "has a partition 1")):
+        await make_anew(stack, topic, 2)
+        await fill(stack, topic, range(60))
+        folders = {days: tmp_path / f"{partitions}-{days}" for days in ("open alone", "closed and open")}
+        async with BrokerAddress(stack.bootstrap_servers).open() as source:
+            for days, folder in folders.items():
+                now = FIRST if days == "open alone" else FIRST + 60 * HOUR
+                await export_topic(source, topic, folder, now=now, with_open_day=True)
+                assert any(day.closed for day in days_of(folder, topic)) == (days != "open alone")
+        before = stats(tmp_path)
+        await make_anew(stack, topic, partitions)
+        # With one partition less, the one that is left has more than before.
+        await fill(stack, topic, range(2 if partitions == 2 else 60), partitions=partitions)
+        async with BrokerAddress(stack.bootstrap_servers).open() as source:
+            for folder in folders.values():
+                for with_open_day in (False, True):
+                    with pytest.raises(ConfigurationError, match=f"{fault}.*is of another log") as refused:
+                        await export_topic(source, topic, folder, now=FIRST + 60 * HOUR, with_open_day=with_open_day)
+                    assert str(folder) in str(refused.value)
+        assert stats(tmp_path) == before
 
 
 async def test_damage_is_named_before_a_wrong_byte_is_handed_out(
