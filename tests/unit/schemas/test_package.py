@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 from zipfile import ZipFile
@@ -59,6 +61,13 @@ def test_imports_are_relative_inside_and_few_outside() -> None:
                 continue
             for module in modules:
                 assert module.split(".")[0] in allowed, f"{path}: {module}"
+
+
+def test_what_reading_and_building_events_imports_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = {re.split(r"[<>=]", needed)[0].replace("-", "_") for needed in project["dependencies"]}
+    parts = {"plain.py", "kafka_connection.py", "log_reading.py", "tier_changes.py"}
+    assert {"pydantic"}.union(*(OTHERS[part] for part in parts)) == declared
 
 
 @pytest.fixture(scope="module")
