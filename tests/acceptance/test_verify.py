@@ -16,7 +16,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from projections.sources.broker import BrokerAddress
-from projections.verify.explain import steps_of
+from projections.verify.explain import explain, steps_of
 from projections.verify.history import History, Verdict, broker_time
 from projections.verify.partition import Selection
 from projections.verify.rows import KEYS
@@ -269,10 +269,30 @@ async def _falsified_rows_are_named_with_their_events(settled: Installation) -> 
     assert "somebody" in await settled.botpulse("verify", "--show-personal", status=1)
 
 
+async def _progress_for_one_user_reaches_its_end(settled: Installation, user: int) -> None:
+    told: list[tuple[int, int]] = []
+
+    def progress(done: int, total: int) -> None:
+        told.append((done, total))
+
+    assert await settled.value("SELECT count(*) FROM botpulse.dead_letters") > 0
+    await verified(settled, selection=Selection(user=user), progress=progress)
+    done, total = told[-1]
+    assert done == total > 0
+
+    told.clear()
+    servers = BrokerAddress(settled.stack.bootstrap_servers)
+    for somebody in (user, 4503599627370496):
+        await explain(settled.database_url, servers, settled.topics, somebody, "spend", progress=progress)
+        done, total = told[-1]
+        assert done == total > 0
+
+
 async def _part_of_the_users_and_the_aggregates_of_streams(settled: Installation) -> None:
     everybody = await settled.value("SELECT array_agg(telegram_id ORDER BY telegram_id) FROM botpulse.users")
     some = [await verified(settled, selection=Selection(share=0.2)) for _ in range(2)]
     assert 0 < some[0].users == some[1].users < len(everybody) / 2
+    await _progress_for_one_user_reaches_its_end(settled, everybody[0])
     user = everybody[0]
     await settled.value("UPDATE botpulse.users SET message_credits = message_credits + 1 WHERE telegram_id = $1", user)
     assert (await verified(settled, selection=Selection(user=everybody[1]))).differences.total == 0
