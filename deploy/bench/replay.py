@@ -117,7 +117,7 @@ async def _one_user(settings: Settings, url: str) -> tuple[float, int]:
 
 
 def _verify(bench: Bench, topics: Topics, url: str, workers: int) -> Rate:
-    """Compare everything by the second fold, each partition in a process of its own, so many at a time."""
+    """Compare everything by the second fold, the partitions divided between so many processes."""
     before = _used_by_children(bench.info.postgres_pid)
     began = time.monotonic()
     with bar("verify") as shown:

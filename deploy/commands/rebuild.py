@@ -238,8 +238,9 @@ def _report(outcome: Outcome, dry_run: bool, *, whole: bool, as_json: bool) -> N
         typer.echo("the new rows agree with the live ones, every one of them")
     if outcome.moved:
         places = ", ".join(f"{one.topic}/{one.partition}/{one.copy} for {one.original}" for one in outcome.moved[:5])
+        entries = "1 entry stays" if len(outcome.moved) == 1 else f"{len(outcome.moved):,} entries stay"
         typer.echo(
-            f"audit_log: {len(outcome.moved):,} entries stay where a redriven copy came ({places}"
+            f"audit_log: {entries} where a redriven copy came ({places}"
             f"{', ...' if len(outcome.moved) > 5 else ''}), which is no difference"
         )
     typer.echo(
