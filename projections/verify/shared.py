@@ -76,7 +76,7 @@ class Shared:
         self.patterns.update([(time.isoweekday(), time.hour, kind) for time, kind in user.messages])
         for content_id in {deed.content_id for deed in user.deeds}:
             self.items[content_id].add(deed for deed in user.deeds if deed.content_id == content_id)
-        self.referrers |= user.referrers
+        self.referrers |= user.profile.referrers
 
     def merge(self, other: Shared) -> None:
         """Add the sums of other users."""

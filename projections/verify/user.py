@@ -10,7 +10,8 @@ from typing import Any, Final, get_args
 
 from projections.verify.content import DEEDS, Deed, deed_of
 from projections.verify.money import MONEY, SPENDING, Money
-from projections.verify.rows import KINDS, Key, Row, Rows, order_of
+from projections.verify.profile import SPEAKING, Profile
+from projections.verify.rows import KINDS, Key, Row, Rows
 from projections.verify.subscriptions import STATUS
 from projections.verify.subscriptions import rows as subscription_rows
 from schemas.events.messages import MessageKind
@@ -20,26 +21,6 @@ _HALF_HOUR: Final = timedelta(minutes=30)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _1970: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-_PROFILE: Final = {
-    "username": "username",
-    "first_name": "first_name",
-    "last_name": "last_name",
-    "language": "preferred_language",
-    "referral_code": "referral_code",
-    "is_premium": "is_premium",
-}
-_RECHARGE: Final = {
-    "enabled": "auto_recharge_enabled",
-    "amount_cents": "auto_recharge_amount_cents",
-    "credits": "auto_recharge_credits",
-    "threshold_credits": "auto_recharge_threshold_credits",
-}
-_SAID: Final = (*_PROFILE.values(), "is_blocked", *_RECHARGE.values())
-_UNSAID: Final = {"is_blocked": False, "auto_recharge_enabled": False}
-_SPEAKING: Final = frozenset(
-    {"user.registered", "user.profile_changed", "user.bot_blocked", "user.bot_unblocked", "auto_recharge.configured"}
-)
-"""What says something of a profile, even where no member of it is said."""
 _ACTIONS: Final = {
     "message.received": 1,
     "credits.spent": 2,
@@ -53,12 +34,6 @@ _COUNTED_BY_DAY: Final = {
     "credits.spent": "credits_spent",
     "content.unlocked": "content_unlocks",
 }
-_NOBODY: Final = {
-    **dict.fromkeys(_SAID),
-    **_UNSAID,
-}
-_TIME_COLUMNS: Final = {column: f"{column}_at" for column in _SAID}
-_NEVER: Final = dict.fromkeys(_TIME_COLUMNS.values())
 _KIND_COLUMNS: Final = {kind: f"kind_{kind}" for kind in get_args(MessageKind)}
 _HOUR_COLUMNS: Final = {hour: f"hour_{hour:02}" for hour in range(24)}
 _NO_MESSAGES: Final = dict.fromkeys((*_KIND_COLUMNS.values(), *_HOUR_COLUMNS.values()), 0)
@@ -82,6 +57,7 @@ class User:
     def __init__(self, telegram_id: int) -> None:
         self.telegram_id = telegram_id
         self.money = Money()
+        self.profile = Profile(telegram_id)
         self.messages: list[tuple[datetime, str]] = []
         """When each message came, and its kind."""
         self.credits = 0
@@ -89,16 +65,10 @@ class User:
         self.unlocks = 0
         self.tier = tier_now(0, 0)
         self.tier_changed_at: datetime | None = None
-        self.referrers: set[int] = set()
-        """Everybody that a registration named: they have a row, whoever is the referrer in the end."""
         self.subscriptions: list[Any] = []
         """The events about subscriptions."""
         self.deeds: list[Deed] = []
         """What the user did with content items."""
-        self._said: dict[str, tuple[datetime, Any]] = {}
-        self._spoke = False
-        self._registered: list[datetime] = []
-        self._referrals: list[Any] = []
         self._actions: list[Action] = []
         self._in_order: list[Action] | None = None
         """All own actions, once somebody has asked for them and until the next event."""
@@ -134,17 +104,10 @@ class User:
             self.credits_spent += event.data.credits
         elif kind == "content.unlocked":
             self.unlocks += 1
-        elif kind in ("user.registered", "user.profile_changed"):
-            self._say(event, _PROFILE)
-            if kind == "user.registered":
-                self._register(event)
-        elif kind == "auto_recharge.configured":
-            self._say(event, _RECHARGE)
-        elif kind in ("user.bot_blocked", "user.bot_unblocked"):
-            self._set("is_blocked", event.time, kind == "user.bot_blocked")
+        elif kind in SPEAKING:
+            self.profile.apply(kind, event)
         elif kind == "tier.changed":
             self._tier_changes.setdefault(event.id, _tier_change(event, partition, offset))
-        self._spoke = self._spoke or kind in _SPEAKING
         if kind in STATUS:
             self.subscriptions.append(event)
         if kind in DEEDS:
@@ -157,21 +120,6 @@ class User:
         tier = tier_now(self.money.purchases, self.money.spent_cents)
         if tier != self.tier:
             self.tier, self.tier_changed_at = tier, appended_at
-
-    def _register(self, event: Any) -> None:
-        self._registered.append(event.time)
-        if event.data.referred_by not in (None, self.telegram_id):
-            self._referrals.append(event)
-            self.referrers.add(event.data.referred_by)
-
-    def _say(self, event: Any, columns: dict[str, str]) -> None:
-        for member in event.data.model_fields_set:
-            if member in columns:
-                self._set(columns[member], event.time, getattr(event.data, member))
-
-    def _set(self, column: str, time: datetime, value: Any) -> None:
-        if column not in self._said or time >= self._said[column][0]:
-            self._said[column] = (time, value)
 
     def actions(self) -> list[Action]:
         """Return the own actions in order of time; a charge is one, at the time that counts for it."""
@@ -187,7 +135,7 @@ class User:
         return {
             **self.money.rows(self.telegram_id),
             "users": {(self.telegram_id,): self._user(actions)},
-            "user_field_times": self._field_times(),
+            "user_field_times": self.profile.field_times(),
             "user_sessions": self._sessions([a for a in actions if sessions_from is None or a[0] >= sessions_from]),
             "user_days": self._days(actions),
             "user_message_counts": self._message_counts(),
@@ -203,8 +151,8 @@ class User:
         """Yield what the user adds to the figures of days."""
         for time, column, amount in self.money.day_figures():
             yield time.date(), column, amount
-        if self._registered:
-            yield min(self._registered).date(), "new_users", 1
+        if self.profile.registered_at is not None:
+            yield self.profile.registered_at.date(), "new_users", 1
         for day in {time.date() for time, _, _ in self.actions()}:
             yield day, "active_users", 1
         for time, kind, amount in self._actions:
@@ -232,10 +180,7 @@ class User:
     def _user(self, actions: list[Action]) -> Row:
         last_active = actions[-1][0] if actions else None
         return {
-            **_NOBODY,
-            **{column: value for column, (_, value) in self._said.items()},
-            "referred_by": min(self._referrals, key=order_of).data.referred_by if self._referrals else None,
-            "registered_at": min(self._registered, default=None),
+            **self.profile.columns(),
             "total_spent_cents": self.money.spent_cents,
             "purchase_count": self.money.purchases,
             "lifetime_messages": len(self.messages),
@@ -244,20 +189,6 @@ class User:
             "last_active_day": last_active and last_active.date(),
             "current_tier": self.tier,
             "tier_changed_at": self.tier_changed_at,
-        }
-
-    def _field_times(self) -> dict[Key, Row]:
-        if not self._spoke:
-            return {}
-        referral = min(self._referrals, key=order_of) if self._referrals else None
-        return {
-            (self.telegram_id,): {
-                **_NEVER,
-                **{_TIME_COLUMNS[column]: time for column, (time, _) in self._said.items()},
-                "referred_at": referral and referral.time,
-                "referred_source": referral and referral.source,
-                "referred_event_id": referral and referral.id,
-            }
         }
 
     def _offers(self) -> dict[Key, Row]:
