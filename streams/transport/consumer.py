@@ -53,10 +53,12 @@ class Fetched(NamedTuple):
 
 
 class BatchFetcher(Fetcher):
-    """Faust's fetcher, that ends without a word when it is told to stop within a rebalance."""
+    """Faust's fetcher, that ends without a word when it is told to stop within a rebalance, and without a traceback
+    where the reason says all."""
 
     @Service.task
     async def _fetcher(self) -> None:
+        stopped: ServiceStopped | None = None
         try:
             await self.app.consumer._drain_messages(self)  # type: ignore[attr-defined]  # a BatchConsumer's
         except asyncio.CancelledError as cancelled:
@@ -65,8 +67,13 @@ class BatchFetcher(Fetcher):
                 await self.crash(cancelled)
                 assert self.supervisor is not None
                 self.supervisor.wakeup()
+        except ServiceStopped as error:
+            stopped = error
         finally:
             self.set_shutdown()
+        if stopped is not None:
+            # Out here nothing is being handled any more: a crash logs whatever is.
+            await self.crash(stopped)
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
@@ -357,7 +364,12 @@ class BatchConsumer(driver.Consumer):
 
     @Service.transitions_to("PARTITIONS_REVOKED")
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Finish the batches in hand and commit them, then let the partitions go."""
+        """Finish the batches in hand and commit them, then let the partitions go.
+
+        Until the rebalance's end nothing flows. Faust sees to that only where there were partitions before: those of a
+        member that had none would be fetched and handed on before their positions are set.
+        """
+        self.stop_flow()
         await super().on_partitions_revoked(revoked)
         self._forget()
 

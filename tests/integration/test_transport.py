@@ -12,12 +12,14 @@ import pytest
 from faust.types import TP, Message
 
 from deploy.local import StackInfo
+from schemas.errors import ServiceStopped
 from schemas.partitioner import partition_of
 from schemas.topics import Topics
 from streams.transport import BatchConsumer, BatchProducer, BatchSchema, BatchTransport, OutgoingRecord
 from streams.transport.consumer import MAX_IN_FLIGHT
 from tests.support import log
 from tests.support.services import eventually
+from tests.support.topics import create, delete
 
 PARTITIONS = 4
 
@@ -41,6 +43,7 @@ class Collector:
             broker_session_timeout=3.0,
             broker_heartbeat_interval=0.5,
             broker_max_poll_records=20,
+            consumer_metadata_max_age_ms=500,
         )
         self.app.transport = self.app.producer_transport = BatchTransport(self.app.conf.broker, self.app)
         self.app.agent(self.app.topic(self.topic, schema=BatchSchema()), name="collect")(self._collect)
@@ -233,6 +236,46 @@ async def test_a_rebalance_amid_a_fetch_leaves_none_of_it_over(
         assert overtaken
         assert collector.app._fetcher.crash_reason is None
         assert collector.app.crash_reason is None
+
+
+async def test_nothing_is_handed_on_before_the_first_partitions_are_set_back(
+    stack: StackInfo, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faust lets the flow go on through a rebalance of a member that has no partitions; those that it then gets would
+    be fetched, and handed on, before their positions are set."""
+    flowing: list[bool] = []
+    seek = BatchConsumer.perform_seek
+
+    async def noted(consumer: BatchConsumer) -> None:
+        flowing.append(consumer.flow_active)
+        await seek(consumer)
+
+    monkeypatch.setattr(BatchConsumer, "perform_seek", noted)
+    await delete(stack.bootstrap_servers, topics)
+    async with collecting(stack, topics) as collector:
+        await eventually(
+            lambda: collector.app.unassigned and collector.consumer.flow_active, "it has no partitions", 20
+        )
+        assert flowing == []
+        await create(stack.bootstrap_servers, topics, PARTITIONS)
+        await log.publish(stack.bootstrap_servers, topics, keyed(1, 10))
+        await eventually(lambda: collector.records() == 10, "it has partitions, and goes on", 30)
+    assert flowing
+    assert not any(flowing)
+
+
+async def test_a_reason_that_says_all_comes_without_a_traceback(
+    stack: StackInfo, topics: Topics, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(consumer: BatchConsumer, fetched: Any) -> None:
+        raise ServiceStopped("records would be missed")
+
+    async with collecting(stack, topics) as collector:
+        monkeypatch.setattr(BatchConsumer, "_check_no_hole", refuse)
+        await eventually(lambda: collector.app.crash_reason is not None, "the app has crashed")
+        assert isinstance(collector.app.crash_reason, ServiceStopped)
+    (crashed,) = [record for record in caplog.records if "Crashed reason" in record.getMessage()]
+    assert crashed.exc_info in (None, (None, None, None))
 
 
 async def test_a_stop_within_a_rebalance_is_no_crash(
