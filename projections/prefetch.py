@@ -96,13 +96,18 @@ class Prefetch:
         return self._ready.count >= self._most or self._ready.size >= self._most_bytes
 
     async def take(self, seconds: float) -> Decoded | None:
-        """Return everything that is ready, None if that is nothing for so long. Raises what reading raised."""
+        """Return everything that is ready, None if that is nothing for so long. Raises what reading raised.
+
+        With `whole` what is not yet as large as it may be is not ready.
+        """
         if not self._changed.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._changed.wait()
         if self._task is not None and self._task.done():
             self._task.result()
+        if self._whole and not self._changed.is_set():
+            return None
         taken, self._ready = self._ready, Decoded()
         self._changed.clear()
         self._room.set()

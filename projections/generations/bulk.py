@@ -33,9 +33,10 @@ POLL_SECONDS: Final = 0.1
 ORPHAN_SECONDS: Final = 1.0
 """How often a process looks whether the rebuild that started it is still there."""
 FEWEST_RECORDS: Final = BATCH_RECORDS
-MOST_RECORDS: Final = 500_000
-RECORD_MEMORY: Final = 2 * 1024
-"""What a process holds at most for each record of a batch: of the one that is written and the one that is read."""
+MOST_RECORDS: Final = 250_000
+RECORD_MEMORY: Final = 4 * 1024
+"""What a process holds for each record of a batch, of the one that is written and the one that is read together.
+Measured: 3 KB of the usual mix, 2.4 of nothing but messages, 8 of nothing but payments."""
 
 
 @dataclass(frozen=True)

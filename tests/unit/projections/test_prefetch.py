@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from projections.applied import AppliedEvents
@@ -26,6 +27,11 @@ class Interleaved:
 
     def __init__(self, records: Mapping[int, Sequence[LogRecord]]) -> None:
         self.records = records
+        self.looks = asyncio.Semaphore(0)
+
+    async def wait(self) -> None:
+        """A slow log: a record comes when the taker has looked in vain once more."""
+        await self.looks.acquire()
 
     async def bounds(self, topic: str) -> dict[int, Bounds]:
         return {number: Bounds(0, len(records)) for number, records in self.records.items()}
@@ -34,6 +40,7 @@ class Interleaved:
         self, topic: str, start: Mapping[int, int], end: Mapping[int, int], key: bytes | None = None
     ) -> AsyncGenerator[tuple[int, Sequence[LogRecord]], None]:
         for offset in range(EACH):
+            await self.wait()
             for number in start:
                 if start[number] <= offset < end[number]:
                     yield number, [self.records[number][offset]]
@@ -56,14 +63,17 @@ async def test_whole_batches_are_of_one_partition_number_after_the_other() -> No
     topics = Topics("")
     topic = topics.events.name
     counts = {t.name: PARTITIONS for t in (topics.events, topics.tier_changes, topics.dead_letters)}
-    reader = SourceReader(Interleaved(log(topic)))
+    source = Interleaved(log(topic))
+    reader = SourceReader(source)
     prefetch = Prefetch(reader, Intake(topics, counts, AppliedEvents()), 4, whole=True)
     places = [Place(topic, number) for number in range(PARTITIONS)]
     await prefetch.start(dict.fromkeys(places, 0), dict.fromkeys(places, EACH))
     batches = []
     while sum(size for _, size in batches) < PARTITIONS * EACH:
-        taken = await prefetch.take(5)
-        assert taken is not None
+        taken = await prefetch.take(0.001)
+        if taken is None:
+            source.looks.release()
+            continue
         batches.append(({place.partition for place in taken.positions}, taken.count))
     await prefetch.stop()
     assert batches == [({number}, size) for number in range(PARTITIONS) for size in (4, 4, 2)]
