@@ -59,6 +59,10 @@ async def _of_chain(
     copies = sorted(there - {entry.log_offset for entry in other})
     if not copies or len(copies) != len(originals):
         return None
+    # What is read has to be there: a broker refuses offsets before what it holds, and waits for those after it.
+    held = (await log.bounds(chain.topic)).get(chain.partition)
+    if held is None or copies[0] < held.first or copies[-1] >= held.end:
+        return None
     copy_of = await _copies(log, chain, copies)
     moved: list[Moved] = []
     for copy in copies:
@@ -69,8 +73,8 @@ async def _of_chain(
     places = {one.original: one.copy for one in moved}
     wanted = [entry._replace(log_offset=places.get(entry.log_offset, entry.log_offset)) for entry in other]
     wanted.sort(key=attrgetter("log_offset"))
-    before, head = await _ends(connection, chain, first)
-    return moved if relinked(wanted, before) == live and head == _head(live) else None
+    ends = await _ends(connection, chain, first)
+    return moved if ends is not None and relinked(wanted, ends[0]) == live and ends[1] == _head(live) else None
 
 
 async def _entries(connection: asyncpg.Connection, schema: str, chain: Chain, first: int) -> list[Row]:
@@ -78,9 +82,11 @@ async def _entries(connection: asyncpg.Connection, schema: str, chain: Chain, fi
     return [Row(*row) for row in rows]
 
 
-async def _ends(connection: asyncpg.Connection, chain: Chain, first: int) -> tuple[Head, Head]:
-    """Where the live chain is before entry `first`, and where it ends."""
+async def _ends(connection: asyncpg.Connection, chain: Chain, first: int) -> tuple[Head, Head] | None:
+    """Where the live chain is before entry `first`, and where it ends; None where its end is gone."""
     row = await connection.fetchrow(query("moved", "ends").format(live=LIVE), *chain, first)
+    if row is None:
+        return None
     return Head(first - 1, row["hash_before"] or b""), Head(row["seq"], row["hash"], row["log_offset"])
 
 

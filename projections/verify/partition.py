@@ -18,11 +18,11 @@ from projections.letter_decoder import decode_letter
 from projections.sources.source import LogSource
 from projections.sql import query
 from projections.verify.aggregates import Aggregates
-from projections.verify.differences import Differences, compare
+from projections.verify.differences import Difference, Differences, compare
 from projections.verify.evidence import events_behind
 from projections.verify.history import Entry, History, Verdict, arrival_of
 from projections.verify.retention import HORIZON_OF, Horizons
-from projections.verify.rows import KEYS, KINDS, SHARED, Key, Row, Rows, agree, stored_row
+from projections.verify.rows import KEYS, KINDS, SHARED, Key, Row, Rows, agree, key_columns, repeated, stored_row
 from projections.verify.shared import Shared
 from projections.verify.trail import TOLD, trail_of
 from projections.verify.user import User
@@ -238,7 +238,7 @@ async def _compare(part: Part, connection: asyncpg.Connection, histories: Mappin
         if agree(table, records, folded[table]):
             continue
         stored = dict(stored_row(table, record) for record in records)
-        for key, difference in compare(table, stored, folded[table]):
+        for key, difference in (*compare(table, stored, folded[table]), *_repeated(table, records)):
             if not part.differences.full:
                 user = _user_of(table, key, stored, folded)
                 if user not in entries:
@@ -253,6 +253,11 @@ async def _stored_trail(
     """The trail's rows about these users; tables that were taken back to an older generation may lie behind it."""
     rows = await connection.fetch(query("verify", "audit_log"), users)
     return [row for row in rows if row["log_offset"] < ends.get(row["topic"], row["log_offset"] + 1)]
+
+
+def _repeated(table: str, records: Sequence[asyncpg.Record]) -> Iterator[tuple[Key, Difference]]:
+    for key, rows in repeated(table, records).items():
+        yield key, Difference(table, dict(zip(key_columns(table), key, strict=True)), "rows", rows, 1)
 
 
 def _user_of(table: str, key: Key, stored: Mapping[Key, Row], folded: Rows) -> int:

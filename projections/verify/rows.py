@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final
@@ -37,7 +38,8 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The tables that are compared, with the columns of their primary keys."""
 TRAIL_KEYS: Final[dict[str, tuple[str, ...]]] = {"audit_log": ("topic", "log_partition", "log_offset")}
-"""What outlives the tables and is compared beside them, by its place in the log."""
+"""What outlives the tables and is compared beside them, by its place in the log; which is not the primary key: who
+writes past the projections can make two rows about one record."""
 NOT_COMPARED: Final[dict[str, str]] = {
     "audit_chains": "the ends of audit_log, which `botpulse audit verify` proves together with its hashes",
 }
@@ -86,8 +88,8 @@ def stored_row(table: str, record: Mapping[str, Any]) -> tuple[Key, Row]:
 
 
 def agree(table: str, records: Sequence[asyncpg.Record], folded: Mapping[Key, Row]) -> bool:
-    """Tell whether these rows of the database are the folded ones: what `compare` would find nothing in, but told in a
-    fraction of the time, since no row of the database is taken apart into a dictionary."""
+    """Tell whether these rows of the database are the folded ones, each once: what `compare` would find nothing in, but
+    told in a fraction of the time, since no row of the database is taken apart into a dictionary."""
     if len(records) != len(folded):
         return False
     if not records:
@@ -97,6 +99,9 @@ def agree(table: str, records: Sequence[asyncpg.Record], folded: Mapping[Key, Ro
     plain = [column for column in columns if column not in keys and column not in packed]
     # A row of the database is faster asked for the number of a column than for its name.
     key_of = _values_of([columns.index(column) for column in keys])
+    # Elsewhere the primary key sees to it that none is there twice, and so, of as many rows, none is missing.
+    if table in TRAIL_KEYS and len(set(map(key_of, records))) != len(folded):
+        return False
     stored_of, folded_of = _values_of([columns.index(column) for column in plain]), _values_of(plain)
     others = len(columns) - len(keys)
     try:
@@ -110,6 +115,14 @@ def agree(table: str, records: Sequence[asyncpg.Record], folded: Mapping[Key, Ro
     except KeyError:  # a row or a column that only one of them has
         return False
     return True
+
+
+def repeated(table: str, records: Iterable[asyncpg.Record]) -> dict[Key, int]:
+    """Return the keys under which the database has more than one row, with how many: `compare` sees one of them."""
+    if table not in TRAIL_KEYS:
+        return {}
+    rows = Counter(tuple(record[column] for column in key_columns(table)) for record in records)
+    return {key: number for key, number in rows.items() if number > 1}
 
 
 def key_columns(table: str) -> tuple[str, ...]:

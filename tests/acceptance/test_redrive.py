@@ -50,8 +50,12 @@ TAMPERING = (
     None,
     "UPDATE botpulse.audit_log SET hash = sha256('x') WHERE kind = 'payment.succeeded'",
     "UPDATE botpulse.audit_chains SET hash = sha256('x')",
+    "UPDATE botpulse.audit_log SET log_offset = 1000000000000 WHERE kind = 'payment.succeeded'",
+    "UPDATE botpulse.audit_log SET log_offset = {end} WHERE kind = 'payment.succeeded'",
+    "DELETE FROM botpulse.audit_chains WHERE (topic, log_partition) = "
+    "(SELECT topic, log_partition FROM botpulse.audit_log WHERE kind = 'payment.succeeded')",
 )
-"""Changes of an entry that stands where a redriven copy came, or of its chain; None: by `forge`."""
+"""Changes of an entry that stands where a redriven copy came, or of its chain; None: by `forge`; {end}: the log's."""
 KEEP = "CREATE TABLE kept_log AS TABLE botpulse.audit_log; CREATE TABLE kept_chains AS TABLE botpulse.audit_chains"
 UNDO = (
     "DELETE FROM botpulse.audit_log; INSERT INTO botpulse.audit_log TABLE kept_log;"
@@ -246,12 +250,14 @@ async def _a_rebuild_counts_the_original_and_skips_the_copy(installation: Instal
     told_to_people = await installation.botpulse("rebuild", "--dry-run")
     assert "audit_log: 1 entry stays where" in told_to_people
     assert f"{copy.partition}/{copy.offset} for {original.offset}" in told_to_people
+    async with servers.open() as source:
+        end = (await source.bounds(moved["topic"]))[moved["partition"]].end
     await execute(installation.database_url, KEEP)
     for change in TAMPERING:
         if change is None:
             await forge(installation.database_url, moved["topic"], moved["partition"], copy.offset)
         else:
-            await execute(installation.database_url, change)
+            await execute(installation.database_url, change.replace("{end}", str(end)))
         told = json.loads(await installation.botpulse("rebuild", "--json", "--dry-run", status=1))
         assert {d["table"] for d in told["differences"]} & {"audit_log", "audit_chains"}, change
         assert told["moved"] == [], change

@@ -124,6 +124,7 @@ async def test_numbers_are_explained_verified_and_what_is_falsified_is_named(set
     await _an_export_verifies_as_the_broker_does(settled)
     await _what_is_removed_in_time_is_no_difference(settled)
     await _part_of_the_users_and_the_aggregates_of_streams(settled)
+    await _a_record_told_twice_in_the_trail_is_named(settled)
     await _falsified_rows_are_named_with_their_events(settled)
 
 
@@ -212,6 +213,47 @@ async def _what_is_removed_in_time_is_no_difference(settled: Installation) -> No
     assert after.differences.kept == []
     assert after.rows["user_sessions"] < before.rows["user_sessions"]
     assert after.rows["hourly_metrics"] < before.rows["hourly_metrics"]
+
+
+async def _a_record_told_twice_in_the_trail_is_named(settled: Installation) -> None:
+    """Also where as many rows are there as should be, and where as many are there as are compared."""
+    async with connected(settled) as connection:
+        await connection.execute("SET search_path = botpulse")
+        await connection.execute("CREATE TEMP TABLE kept AS TABLE audit_log")
+        user, topic, partition, offsets = await connection.fetchrow(
+            "SELECT telegram_id, topic, log_partition, array_agg(log_offset ORDER BY log_offset) FROM audit_log "
+            "WHERE topic = $1 GROUP BY 1, 2, 3 HAVING count(*) > 1 ORDER BY 1 LIMIT 1",
+            settled.topics.events.name,
+        )
+        told, overwritten = offsets[:2]
+        of_told = "FROM audit_log WHERE (topic, log_partition, log_offset) = ($1, $2, $3)"
+        said = "occurred_at, kind, telegram_id, source, event_id, outcome, before, after"
+        key = {"topic": topic, "log_partition": partition, "log_offset": told}
+
+        await connection.execute(
+            f"INSERT INTO audit_log (topic, log_partition, seq, log_offset, format, hash, {said}) "
+            f"SELECT topic, log_partition, seq + 1000000, log_offset, format, hash, {said} {of_told}",
+            *key.values(),
+        )
+        for selection in (Selection(), Selection(user=user)):
+            (difference,) = (await verified(settled, selection=selection)).differences.kept
+            assert difference[:5] == ("audit_log", key, "rows", 2, 1)
+            assert [event.offset for event in difference.events] == [told]
+        await connection.execute("DELETE FROM audit_log WHERE seq > 1000000")
+
+        await connection.execute(
+            f"UPDATE audit_log SET (log_offset, {said}) = (SELECT log_offset, {said} {of_told}) "  # noqa: S608
+            "WHERE (topic, log_partition, log_offset) = ($1, $2, $4)",
+            *key.values(),
+            overwritten,
+        )
+        found = (await verified(settled, selection=Selection(user=user))).differences.kept
+        assert [difference[:5] for difference in found] == [
+            ("audit_log", {**key, "log_offset": overwritten}, None, "no row", "a row"),
+            ("audit_log", key, "rows", 2, 1),
+        ]
+        await connection.execute("DELETE FROM audit_log; INSERT INTO audit_log TABLE kept")
+    assert (await verified(settled, selection=Selection(user=user))).differences.total == 0
 
 
 async def _falsified_rows_are_named_with_their_events(settled: Installation) -> None:

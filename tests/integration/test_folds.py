@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from projections.batch import Arrival
 from projections.database import open_connection
-from projections.verify.rows import Rows, agree
+from projections.sql import query
+from projections.verify.rows import KEYS, Rows, agree, key_columns, repeated, stored_row
 from schemas.events import BotEvent
 from tests.support.folding import apply_split, arrivals, expected, facts, tables
 from tests.support.histories import MONEY, histories
@@ -76,8 +77,32 @@ async def test_a_table_agrees_unless_one_value_or_row_differs(
                 for column in row:
                     assert not agree(table, records, {**others, key: {**row, column: object()}}), (table, column)
                     assert not agree(table, records, {**others, key: {c: row[c] for c in row if c != column}}), table
+        users = [user for (user,) in expected(log)["users"]]
+        records = await connection.fetch(query("verify", "audit_log"), users)
+        trail = dict(stored_row("audit_log", record) for record in records)
+        assert agree("audit_log", records, trail)
+        assert repeated("audit_log", records) == {}
+        for one in records:
+            key = tuple(one[column] for column in key_columns("audit_log"))
+            assert not agree("audit_log", [*records, one], trail)
+            assert repeated("audit_log", [*records, one]) == {key: 2}
+            for other in records:
+                if other is not one:
+                    overwritten = [one if record is other else record for record in records]
+                    assert not agree("audit_log", overwritten, trail)
+                    assert repeated("audit_log", overwritten) == {key: 2}
 
     await undone(connection, look)
+
+
+async def test_no_compared_table_but_the_trail_can_have_two_rows_under_one_key(connection: asyncpg.Connection) -> None:
+    for table, key in KEYS.items():
+        primary = await connection.fetch(
+            "SELECT attname FROM pg_index AS i JOIN pg_attribute AS a ON attrelid = indrelid AND attnum = ANY (indkey) "
+            "WHERE indrelid = $1::text::regclass AND indisprimary",
+            table,
+        )
+        assert {row["attname"] for row in primary} == set(key), table
 
 
 @many
