@@ -25,7 +25,7 @@ from schemas.records import CONTENT_TYPE_HEADER
 ROOT = Path(__file__).parents[2]
 BATCH: Final = 20_000
 START: Final = datetime(2026, 4, 1, tzinfo=UTC)
-PLACE: Final = Place("bot.events", 0)
+TOPIC: Final = "bot.events"
 FAULTS: Final = Faults(
     copies=0.05,
     conflicts=0.02,
@@ -57,18 +57,22 @@ def plan(events: int, users: int, seed: int) -> Plan:
 
 
 def batches(what: Plan, parity: int) -> Iterator[list[Arrival]]:
-    """The events of every second user (and of no content), in the order of the log."""
+    """The events of every second user (and of no content), in the order of the log.
+
+    Each half is a partition of its own: two writers of one might both begin its audit chain.
+    """
     decoder, batch = Decoder(1).decode, []
+    place = Place(TOPIC, parity)
     appended = int((START + timedelta(hours=1)).timestamp() * 1000)
     for offset, emission in enumerate(simulate(what)):
         key = emission.key or b""
         if key.isdigit() and int(key) % 2 == parity:
-            batch.append(Record(PLACE.topic, 0, offset, appended + offset, key, emission.value))
+            batch.append(Record(TOPIC, 0, offset, appended + offset, key, emission.value))
         if len(batch) == BATCH:
-            yield decode(batch, PLACE, decoder)[0]
+            yield decode(batch, place, decoder)[0]
             batch = []
     if batch:
-        yield decode(batch, PLACE, decoder)[0]
+        yield decode(batch, place, decoder)[0]
 
 
 async def fill_half(url: str, what: Plan, parity: int) -> None:
