@@ -1,8 +1,8 @@
 """Frequent events, reduced to what folds read of them.
 
-Five in six events of a busy bot are messages and credits. A batch holds them until it is written, and fold after fold
-passes over them. As decoded they are a kilobyte in a dozen pieces, most of which the processor would fetch from memory
-again in every pass. So they are made brief as soon as they are decoded and marked.
+Five in six events of the simulated bot are messages and credits. A batch holds them until it is written, and fold after
+fold passes over them. As decoded they are a kilobyte in a dozen pieces, most of which the processor would fetch from
+memory again in every pass. So they are made brief as soon as they are decoded and marked.
 """
 
 from __future__ import annotations
