@@ -16,10 +16,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, for_code
 
-from schemas.consumer_stop import stop_consumer
 from schemas.errors import BotpulseError, ConfigurationError
-from schemas.kafka_connection import check_visible, client_options, why_refused
-from schemas.log_reading import accept_any_header_name
+from schemas.kafka.connection import check_visible, client_options, why_refused
+from schemas.kafka.consumer_stop import stop_consumer
+from schemas.kafka.log_reading import accept_any_header_name
 from schemas.topics import DEFAULT_PARTITIONS, Topic, Topics
 
 REQUEST_MS: Final = 10_000

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from deploy.local import LocalStack, StackInfo
 from deploy.local.home import default_home
 from schemas.errors import ConfigurationError
-from schemas.secret_files import with_secrets
+from schemas.process.secret_files import with_secrets
 from schemas.topics import Topics
 
 

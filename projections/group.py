@@ -17,8 +17,8 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.structs import TopicPartition
 
 from projections.checkpoints import Place
-from schemas.consumer_stop import stop_consumer
-from schemas.kafka_connection import client_options
+from schemas.kafka.connection import client_options
+from schemas.kafka.consumer_stop import stop_consumer
 from schemas.topics import METADATA_MAX_AGE_MS
 
 REBALANCE_SECONDS: Final = 30.0

@@ -47,7 +47,7 @@ from projections.session import Session
 from projections.settings import Settings
 from projections.writer import Writer, Written
 from schemas.errors import ConfigurationError, FencedOut
-from schemas.tracing import Traces
+from schemas.process.tracing import Traces
 
 LANES: Final = 2
 """More would only wait for each other: the interpreter folds one batch at a time."""

@@ -12,10 +12,10 @@ from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
 from projections.checkpoints import Place
-from schemas.consumer_stop import stop_consumer
 from schemas.errors import ConfigurationError, ServiceStopped
-from schemas.kafka_connection import client_options
-from schemas.log_reading import OnlyKey, accept_any_header_name, bare_records
+from schemas.kafka.connection import client_options
+from schemas.kafka.consumer_stop import stop_consumer
+from schemas.kafka.log_reading import OnlyKey, accept_any_header_name, bare_records
 from schemas.records import LogRecord, placed
 
 FETCH_BYTES: Final = 8 * 1024 * 1024

@@ -14,7 +14,7 @@ from projections.database import connect, is_away
 from projections.migrations import check_migrated
 from projections.settings import Settings
 from schemas.errors import ConfigurationError, ServiceStopped
-from schemas.kafka_connection import check_visible, client_options, why_refused
+from schemas.kafka.connection import check_visible, client_options, why_refused
 
 PATIENCE_SECONDS: Final = 5.0
 """How long a start waits for a Postgres or a Kafka that is just starting too."""

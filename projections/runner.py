@@ -15,7 +15,7 @@ from projections.health import Health
 from projections.lane import LANES, Lane
 from projections.metrics import Metrics
 from projections.settings import Settings
-from schemas.tracing import Traces
+from schemas.process.tracing import Traces
 
 CLOSE_SECONDS: Final = 3.0
 """How long the end of a worker waits for Kafka and Postgres."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 
-from schemas.kafka_connection import client_options
+from schemas.kafka.connection import client_options
 
 
 class Outgoing(NamedTuple):

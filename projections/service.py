@@ -24,10 +24,10 @@ from projections.metrics import Metrics
 from projections.preflight import count_partitions, open_database
 from projections.runner import Runner
 from projections.settings import Settings
-from schemas import logs, tracing
 from schemas.errors import BotpulseError, ServiceStopped
-from schemas.instances import claim_instance_id
-from schemas.probes import ProbeServer
+from schemas.process import logs, tracing
+from schemas.process.instances import claim_instance_id
+from schemas.process.probes import ProbeServer
 
 STOP_SECONDS: Final = 6.0
 """After a signal the batch in hand is finished; one that takes longer is rolled back. With the goodbyes to Kafka and

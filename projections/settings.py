@@ -1,5 +1,5 @@
 """Settings of the projection service, read once from the environment. How Kafka is reached by TLS and SASL is said in
-`schemas.kafka_connection`; a database URL may come from a file (DATABASE_URL_FILE, PROJECTIONS_DATABASE_URL_FILE)."""
+`schemas.kafka.connection`; a database URL may come from a file (DATABASE_URL_FILE, PROJECTIONS_DATABASE_URL_FILE)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import ConfigurationError
-from schemas.secret_files import with_secrets
+from schemas.process.secret_files import with_secrets
 from schemas.topics import Topics
 
 

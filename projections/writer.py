@@ -17,8 +17,8 @@ from projections.batch import Applied, Apply, Arrival
 from projections.database import describe_refusal, is_refusal
 from projections.intake import Batch
 from projections.metrics import Metrics
-from schemas import crash_points
 from schemas.errors import ServiceStopped
+from schemas.process import crash_points
 from schemas.reasons import Reason
 from schemas.records import LogRecord
 

@@ -16,7 +16,7 @@ _STRUCTURED = re.compile(
 
 
 def is_utf8(name: str) -> bool:
-    """Tell whether a header's name was UTF-8 on the wire (see `schemas.log_reading`)."""
+    """Tell whether a header's name was UTF-8 on the wire (see `schemas.kafka.log_reading`)."""
     return name.isascii() or not any("\udc80" <= character <= "\udcff" for character in name)
 
 

@@ -11,11 +11,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from .codec import decode_tier_change
-from .consumer_stop import stop_consumer
 from .errors import ConfigurationError, InvalidEvent
 from .events import TierChanged
-from .kafka_connection import KafkaSecurity
-from .log_reading import accept_any_header_name
+from .kafka.connection import KafkaSecurity
+from .kafka.consumer_stop import stop_consumer
+from .kafka.log_reading import accept_any_header_name
 from .topics import Topics
 
 _log = logging.getLogger("botpulse.tiers")

@@ -15,10 +15,10 @@ import uvloop
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from schemas import logs, tracing
 from schemas.errors import BotpulseError, ServiceStopped
-from schemas.instances import claim_instance_id
-from schemas.probes import ProbeServer
+from schemas.process import logs, tracing
+from schemas.process.instances import claim_instance_id
+from schemas.process.probes import ProbeServer
 
 from .health import Health
 from .metrics import Metrics

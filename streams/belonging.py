@@ -18,10 +18,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from schemas.codec import Decoder
-from schemas.consumer_stop import stop_consumer
 from schemas.errors import ConfigurationError, InvalidEvent
-from schemas.kafka_connection import client_options
-from schemas.log_reading import accept_any_header_name
+from schemas.kafka.connection import client_options
+from schemas.kafka.consumer_stop import stop_consumer
+from schemas.kafka.log_reading import accept_any_header_name
 
 REPAIR = (
     "Nothing was folded. Bring the topics back as they were, or stop every worker and let "

@@ -1,4 +1,4 @@
-"""Whether the service lives and is ready, as `schemas.probes` tells it."""
+"""Whether the service lives and is ready, as `schemas.process.probes` tells it."""
 
 from __future__ import annotations
 

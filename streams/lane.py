@@ -15,12 +15,12 @@ from functools import partial
 import structlog
 from faust.types import Message
 
-from schemas import crash_points
 from schemas.codec import Decoder
 from schemas.errors import ConfigurationError
+from schemas.process import crash_points
+from schemas.process.tracing import Traces
 from schemas.records import Place
 from schemas.topics import Topics
-from schemas.tracing import Traces
 
 from .batch import Outcome, fold_batch
 from .belonging import REPAIR, Note

@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from schemas.lag import Lag
+from schemas.kafka.lag import Lag
 
 from .batch import Outcome
 

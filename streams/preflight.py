@@ -6,7 +6,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from schemas.errors import ConfigurationError
-from schemas.kafka_connection import check_visible, client_options, why_refused
+from schemas.kafka.connection import check_visible, client_options, why_refused
 
 from .settings import Settings
 

@@ -24,10 +24,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CommitFailedError, GroupCoordinatorNotAvailableError
 
 from schemas.codec import Decoder
-from schemas.consumer_stop import stop_consumer
 from schemas.errors import ConfigurationError
-from schemas.kafka_connection import client_options
-from schemas.log_reading import accept_any_header_name
+from schemas.kafka.connection import client_options
+from schemas.kafka.consumer_stop import stop_consumer
+from schemas.kafka.log_reading import accept_any_header_name
 from schemas.records import Place
 from schemas.topics import Topics
 

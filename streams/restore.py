@@ -8,10 +8,10 @@ import aiokafka
 from aiokafka import TopicPartition
 
 from schemas.codec import Decoder
-from schemas.consumer_stop import stop_consumer
 from schemas.errors import ConfigurationError
-from schemas.kafka_connection import client_options
-from schemas.log_reading import accept_any_header_name, bare_records
+from schemas.kafka.connection import client_options
+from schemas.kafka.consumer_stop import stop_consumer
+from schemas.kafka.log_reading import accept_any_header_name, bare_records
 from schemas.topics import Topics
 
 from . import belonging

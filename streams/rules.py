@@ -14,8 +14,8 @@ from typing import NamedTuple
 import aiokafka
 from aiokafka import TopicPartition
 
-from schemas.consumer_stop import stop_consumer
-from schemas.kafka_connection import client_options
+from schemas.kafka.connection import client_options
+from schemas.kafka.consumer_stop import stop_consumer
 from schemas.tiers import CURRENT_RULES
 from schemas.topics import Topics
 

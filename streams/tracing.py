@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from schemas.tracing import Traced, Traces
+from schemas.process.tracing import Traced, Traces
 
 from .batch import Outcome
 

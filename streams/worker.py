@@ -14,8 +14,8 @@ from faust.types import TP, Message
 
 from schemas.codec import Decoder
 from schemas.errors import ServiceStopped
+from schemas.process.tracing import Traces
 from schemas.topics import METADATA_MAX_AGE_MS, Topics
-from schemas.tracing import Traces
 
 from .lane import Lane
 from .liveness import Liveness

@@ -19,7 +19,7 @@ from deploy.backfill.sources import Files, Source, database
 from deploy.console import Json, bar, print_json, say
 from deploy.settings import Settings
 from schemas.errors import ConfigurationError
-from schemas.secret_files import secret
+from schemas.process.secret_files import secret
 
 _SHOWN = 20
 

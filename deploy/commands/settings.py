@@ -17,8 +17,8 @@ from deploy.console import Json, print_json
 from deploy.exporter.settings import Settings as ExporterSettings
 from deploy.settings import Settings
 from projections.settings import Settings as ProjectionsSettings
-from schemas.kafka_connection import SETTINGS, KafkaSecurity
-from schemas.secret_files import MASK, masked_url
+from schemas.kafka.connection import SETTINGS, KafkaSecurity
+from schemas.process.secret_files import MASK, masked_url
 from streams.settings import Settings as StreamsSettings
 
 

@@ -16,9 +16,9 @@ from deploy.exporter.figures import Reading, read
 from deploy.exporter.settings import Settings
 from projections.access import MAINTENANCE
 from projections.database import connect
-from schemas import logs
 from schemas.errors import ConfigurationError
-from schemas.probes import ProbeServer
+from schemas.process import logs
+from schemas.process.probes import ProbeServer
 
 STALE_READINGS: Final = 5
 """After so many intervals without a successful reading the exporter is not ready."""

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import ConfigurationError
-from schemas.secret_files import with_secrets
+from schemas.process.secret_files import with_secrets
 
 
 class Settings(BaseSettings):

@@ -26,8 +26,8 @@ from projections.checkpoints import Place
 from projections.generations.follow import BATCH_RECORDS, Follower, connect_to_next
 from projections.generations.reading import Origin
 from projections.settings import Settings
-from schemas import logs
 from schemas.errors import BotpulseError, ConfigurationError, ServiceStopped
+from schemas.process import logs
 
 POLL_SECONDS: Final = 0.1
 ORPHAN_SECONDS: Final = 1.0

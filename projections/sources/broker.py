@@ -12,10 +12,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from projections.sources.source import Bounds
-from schemas.consumer_stop import stop_consumer
 from schemas.errors import ConfigurationError, ServiceStopped
-from schemas.kafka_connection import client_options, why_refused
-from schemas.log_reading import OnlyKey, accept_any_header_name
+from schemas.kafka.connection import client_options, why_refused
+from schemas.kafka.consumer_stop import stop_consumer
+from schemas.kafka.log_reading import OnlyKey, accept_any_header_name
 from schemas.records import LogRecord, Place, placed
 
 _REQUEST_MS: Final = 10_000

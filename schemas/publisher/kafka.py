@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
 
 from ..errors import ConfigurationError
-from ..kafka_connection import why_refused
+from ..kafka.connection import why_refused
 from ..records import CONTENT_TYPE_HEADER
 
 BATCH_BYTES: Final = 512 * 1024

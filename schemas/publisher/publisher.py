@@ -16,9 +16,9 @@ from typing import Any, Final, Self, TypeVar
 from ..codec import encode, key_of
 from ..envelope import Envelope
 from ..errors import ConfigurationError, NotPublished, QueueFull
-from ..kafka_connection import KafkaSecurity
+from ..kafka.connection import KafkaSecurity
+from ..process.tracing import current_header
 from ..topics import Topics
-from ..tracing import current_header
 from .delivery import Delivery, Given, refuse
 from .kafka import KafkaLog
 from .settings import Settings

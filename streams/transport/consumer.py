@@ -22,10 +22,10 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 from mode import Service
 
-from schemas.consumer_stop import stop_consumer
 from schemas.errors import ServiceStopped
-from schemas.kafka_connection import client_options
-from schemas.log_reading import accept_any_header_name, bare_records
+from schemas.kafka.connection import client_options
+from schemas.kafka.consumer_stop import stop_consumer
+from schemas.kafka.log_reading import accept_any_header_name, bare_records
 
 from .positions import Positions
 

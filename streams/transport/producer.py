@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 
 from schemas.errors import ServiceStopped
-from schemas.kafka_connection import KafkaSecurity
+from schemas.kafka.connection import KafkaSecurity
 
 ACKNOWLEDGEMENT_SECONDS = 120.0
 """An idempotent aiokafka producer never gives a batch up by itself: past this the process ends and starts anew."""

@@ -76,7 +76,7 @@ async def test_one_trace_from_the_bot_to_the_tables(installation: Installation, 
 
 def test_without_the_setting_nothing_of_it_is_loaded() -> None:
     code = (
-        "import sys\nfrom schemas import tracing\nassert tracing.from_environment('x') is None\n"
+        "import sys\nfrom schemas.process import tracing\nassert tracing.from_environment('x') is None\n"
         "assert tracing.current_header() == []\nprint([m for m in sys.modules if m.startswith('opentelemetry')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -85,7 +85,7 @@ def test_without_the_setting_nothing_of_it_is_loaded() -> None:
 
 def test_lines_on_a_terminal_are_for_people() -> None:
     code = (
-        "import logging, structlog\nfrom schemas import logs\nlogs.configure()\n"
+        "import logging, structlog\nfrom schemas.process import logs\nlogs.configure()\n"
         "structlog.get_logger('x').info('at work', partitions=[1, 2])\nlogging.getLogger('faust').info('of Faust')"
     )
     ours, theirs = pty.openpty()

@@ -20,7 +20,7 @@ from deploy.local.ports import free_port
 from projections.database import open_connection
 from schemas.errors import ConfigurationError
 from schemas.events import PaymentSucceeded
-from schemas.kafka_connection import client_options
+from schemas.kafka.connection import client_options
 from schemas.publisher import Accepted, Publisher
 from schemas.tier_changes import TierChanges
 from tests.support.cli import Ran, botpulse

@@ -13,7 +13,7 @@ import asyncpg
 
 from projections.batch import Applied, Arrival, DeadLetter
 from projections.briefs import Granted
-from schemas import crash_points
+from schemas.process import crash_points
 
 BAD_CREDITS = 666
 

@@ -12,7 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from schemas.codec import CONTENT_TYPE_HEADER
-from schemas.log_reading import accept_any_header_name
+from schemas.kafka.log_reading import accept_any_header_name
 from schemas.topics import Topics
 
 

@@ -1,4 +1,4 @@
-"""Every client of Kafka connects as `schemas.kafka_connection` says: one that did not would be left out of TLS."""
+"""Every client of Kafka connects as `schemas.kafka.connection` says: one that did not would be left out of TLS."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from schemas.lag import Lag
+from schemas.kafka.lag import Lag
 
 
 class Clock:

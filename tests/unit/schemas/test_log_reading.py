@@ -11,7 +11,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
-from schemas.log_reading import OnlyKey, accept_any_header_name, bare_records
+from schemas.kafka.log_reading import OnlyKey, accept_any_header_name, bare_records
 
 KEYS = [b"0", b"1", b"2", b"3", None, b"2", b"22"]
 _READ_COMMITTED = 1

@@ -22,12 +22,9 @@ STANDARD = sys.stdlib_module_names | {"pydantic", "pydantic_core"}
 PYDANTIC = ("pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection")
 """What `pip install pydantic` brings."""
 OTHERS: dict[str, set[str]] = {
-    "kafka_connection.py": {"aiokafka"},
-    "logs.py": {"structlog"},
+    "kafka": {"aiokafka"},
     "plain.py": {"typing_extensions"},
-    "tracing.py": {"opentelemetry"},
-    "log_reading.py": {"aiokafka"},
-    "probes.py": {"aiohttp", "prometheus_client"},
+    "process": {"aiohttp", "opentelemetry", "prometheus_client", "structlog"},
     "publisher": {"aiokafka", "prometheus_client"},
     "tier_changes.py": {"aiokafka"},
     "adapters": {"aiogram", "telegram"},
@@ -66,7 +63,7 @@ def test_imports_are_relative_inside_and_few_outside() -> None:
 def test_what_reading_and_building_events_imports_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     declared = {re.split(r"[<>=]", needed)[0].replace("-", "_") for needed in project["dependencies"]}
-    parts = {"plain.py", "kafka_connection.py", "log_reading.py", "tier_changes.py"}
+    parts = {"plain.py", "kafka", "tier_changes.py"}
     assert {"pydantic"}.union(*(OTHERS[part] for part in parts)) == declared
 
 

@@ -9,8 +9,8 @@ import pytest
 from deploy.settings import Settings
 from projections.settings import Settings as ProjectionsSettings
 from schemas.errors import ConfigurationError
-from schemas.kafka_connection import KafkaSecurity
-from schemas.secret_files import masked_url, secret
+from schemas.kafka.connection import KafkaSecurity
+from schemas.process.secret_files import masked_url, secret
 
 SASL = {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "ann", "KAFKA_SASL_PASSWORD": "hush"}
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
 
 
 class Probe(Protocol):

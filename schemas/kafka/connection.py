@@ -30,8 +30,8 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from .errors import ConfigurationError
-from .secret_files import secret
+from ..errors import ConfigurationError
+from ..process.secret_files import secret
 
 PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS: Final = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")

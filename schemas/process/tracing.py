@@ -15,8 +15,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .errors import ConfigurationError
-from .records import BareRecord
+from ..errors import ConfigurationError
+from ..records import BareRecord
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
