@@ -51,7 +51,7 @@ class TierChanges:
 
     @classmethod
     def from_environment(cls, *, group: str, **options: Any) -> Self:
-        """From KAFKA_BOOTSTRAP_SERVERS, BOTPULSE_TOPIC_PREFIX and the settings of `kafka_connection`.
+        """From KAFKA_BOOTSTRAP_SERVERS, BOTPULSE_TOPIC_PREFIX and the settings of `kafka.connection`.
 
         Raises ConfigurationError when the first is missing or one of the others is wrong.
         """

@@ -76,7 +76,7 @@ class Publisher:
     @classmethod
     def from_environment(cls, *, source: str, **options: Any) -> Self:
         """A publisher from KAFKA_BOOTSTRAP_SERVERS, BOTPULSE_TOPIC_PREFIX, BOTPULSE_SPOOL, and for TLS and SASL the
-        settings of `kafka_connection`.
+        settings of `kafka.connection`.
 
         The spool's default is `botpulse-spool.db` in the working folder. Raises ConfigurationError when
         KAFKA_BOOTSTRAP_SERVERS is missing or one of the others is wrong.
