@@ -23,6 +23,7 @@ MONEY: Final = frozenset({*_IDENTITY, "payment.refund_failed", "payment.dispute_
 """The kinds of events that say something here."""
 SPENDING: Final = MONEY - {"payment.failed", "auto_recharge.triggered"}
 """Those of them that can move purchases, spend and tier."""
+_ABOUT_CHARGES: Final = frozenset({"payment.refunded", "payment.dispute_opened", "payment.dispute_closed"})
 
 
 class Standing(NamedTuple):
@@ -44,21 +45,17 @@ class Money:
         self.closings: dict[Identity, Any] = {}
         self.left: dict[Identity, int] = {}
         """What is left of each known charge, in cents."""
+        self.purchases = 0
+        """Charges of which something is left."""
+        self.spent_cents = 0
+        """What is left of all charges."""
+        self._about: defaultdict[tuple[str, Identity], dict[Identity, Any]] = defaultdict(dict)
+        """Refunds and disputes once more, by their kind and charge."""
 
     @property
     def charges(self) -> dict[Identity, Any]:
         """The event that supplies each charge's fields."""
         return self.facts["payment.succeeded"] if self.facts else {}
-
-    @property
-    def purchases(self) -> int:
-        """Charges of which something is left."""
-        return sum(left > 0 for left in self.left.values())
-
-    @property
-    def spent_cents(self) -> int:
-        """What is left of all charges."""
-        return sum(self.left.values())
 
     def apply(self, kind: str, event: Any) -> str | None:
         """Take one event in; returns why it is a conflict, and then has changed nothing."""
@@ -73,6 +70,7 @@ class Money:
             replaced = self.closings.get(identity)
             if replaced is None or order_of(event) > order_of(replaced):
                 self.closings[identity] = event
+                self._file(kind, identity, event, replaced)
         else:
             facts, identity = self.facts[kind], _IDENTITY[kind](data)
             replaced = facts.get(identity)
@@ -80,22 +78,37 @@ class Money:
                 return f"{' '.join(identity)} is known with another amount"
             if replaced is None or order_of(event) < order_of(replaced):
                 facts[identity] = event
+                self._file(kind, identity, event, replaced)
         for fact in (event, replaced):
             charge_id = getattr(fact.data, "charge_id", None) if fact is not None else None
             if charge_id is not None:
                 self._settle((data.provider, charge_id))
         return None
 
+    def _file(self, kind: str, identity: Identity, event: Any, replaced: Any) -> None:
+        """Note which charge a refund or a dispute is about; the event that it replaces may have named another one."""
+        if kind not in _ABOUT_CHARGES:
+            return
+        if replaced is not None:
+            del self._about[kind, (identity[0], replaced.data.charge_id)][identity]
+        self._about[kind, (identity[0], event.data.charge_id)][identity] = event
+
+    def _of_charge(self, kind: str, charge: Identity) -> dict[Identity, Any]:
+        return self._about.get((kind, charge), {})
+
     def _settle(self, charge: Identity) -> None:
         if charge in self.charges:
-            self.left[charge] = self.standing(charge).left
+            before, now = self.left.get(charge, 0), self.standing(charge).left
+            self.left[charge] = now
+            self.purchases += (now > 0) - (before > 0)
+            self.spent_cents += now - before
 
     def refunds_of(self, charge: Identity) -> list[Any]:
         """The refunds of a charge that happened and did not fail."""
         return [
             refund
-            for identity, refund in self.facts["payment.refunded"].items()
-            if (identity[0], refund.data.charge_id) == charge and identity not in self.failed_refunds
+            for identity, refund in self._of_charge("payment.refunded", charge).items()
+            if identity not in self.failed_refunds
         ]
 
     def standing(self, charge: Identity) -> Standing:
@@ -111,8 +124,8 @@ class Money:
         left = 0 if whole else max(0, data.amount_cents - refunded)
         lost = [
             closing.time
-            for identity, closing in self.closings.items()
-            if (identity[0], closing.data.charge_id) == charge and closing.data.outcome == "lost"
+            for closing in self._of_charge("payment.dispute_closed", charge).values()
+            if closing.data.outcome == "lost"
         ]
         if lost:
             return Standing(0, refunded, max(0, data.amount_cents - refunded), min(lost), "dispute_lost")
@@ -121,8 +134,7 @@ class Money:
     def _status(self, charge: Identity, refunds: list[Any], left: int) -> str:
         if refunds and left == 0:
             return "refunded"
-        openings = self.facts["payment.dispute_opened"].items()
-        if any((i[0], o.data.charge_id) == charge and i not in self.closings for i, o in openings):
+        if any(identity not in self.closings for identity in self._of_charge("payment.dispute_opened", charge)):
             return "disputed"
         return "partially_refunded" if refunds else "settled"
 

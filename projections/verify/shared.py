@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from projections.batch import Arrival, DeadLetter
-from projections.verify.content import Item
+from projections.verify.content import Deed, Item
 from projections.verify.rows import Key, Row, Rows, kind_of
 from projections.verify.user import User
 
@@ -74,8 +74,11 @@ class Shared:
         for time, column in user.hour_figures():
             self.hours[time.date(), time.hour, column] += 1
         self.patterns.update([(time.isoweekday(), time.hour, kind) for time, kind in user.messages])
-        for content_id in {deed.content_id for deed in user.deeds}:
-            self.items[content_id].add(deed for deed in user.deeds if deed.content_id == content_id)
+        deeds: defaultdict[str, list[Deed]] = defaultdict(list)
+        for deed in user.deeds:
+            deeds[deed.content_id].append(deed)
+        for content_id, of_item in deeds.items():
+            self.items[content_id].add(of_item)
         self.referrers |= user.profile.referrers
 
     def merge(self, other: Shared) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
@@ -172,9 +173,11 @@ class User:
         if not self.money.charges:
             return
         offers = [(deed.time, deed.kind, 0) for deed in self.deeds if deed.kind == "content.offered"]
-        happened = [*self.actions(), *offers]
+        happened = sorted([*self.actions(), *offers])
+        times = [time for time, _, _ in happened]
         for charge in self.money.charges.values():
-            for kind in {kind for time, kind, _ in happened if timedelta(0) < charge.time - time <= _HALF_HOUR}:
+            first, behind = bisect_left(times, charge.time - _HALF_HOUR), bisect_left(times, charge.time)
+            for kind in {kind for _, kind, _ in happened[first:behind]}:
                 yield kind, charge.data.amount_cents
 
     def _user(self, actions: list[Action]) -> Row:
