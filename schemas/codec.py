@@ -145,7 +145,7 @@ class Decoder(_RecordDecoder[BotEvent]):
     def decode_plain(self, record: BareRecord, partition: int, known: Container[bytes | None] = ()) -> PlainEvent:
         """As `decode_at`, by the same rule, but return the event as a dictionary (`schemas.plain`), and faster.
 
-        Members of its data that were not sent are absent or None.
+        Members of its data that were not sent are absent.
         """
         headers, value, key = record.headers, record.value, record.key
         if headers and (len(headers) > 1 or headers[0] != CONTENT_TYPE_HEADER):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -117,10 +118,10 @@ def _step(step: Step) -> dict[str, Any]:
         "partition": record.partition,
         "offset": record.offset,
         "broker_time": broker_time(record.timestamp).isoformat(),
-        "type": event and event.type,
-        "source": event and event.source,
-        "id": event and event.id,
-        "time": event and event.time.isoformat(),
+        "type": event and event["type"],
+        "source": event and event["source"],
+        "id": event and event["id"],
+        "time": event and event["time"].isoformat(),
         "verdict": step.entry.verdict.value,
         "why_not": step.entry.why_not or None,
         "purchases": step.after.purchases - step.before.purchases,
@@ -147,9 +148,9 @@ def _tell(telegram_id: int, question: Question, moment: datetime | None, explana
         change, total = _change(step, question)
         row = [
             f"{record.partition}/{record.offset}",
-            "" if event is None else f"{event.time:%Y-%m-%d %H:%M:%S}",
+            "" if event is None else f"{event['time']:%Y-%m-%d %H:%M:%S}",
             "?" if event is None else kind_of(event),
-            "" if event is None else _about(event.data),
+            "" if event is None else _about(event.get("data") or {}),
             f"{change:+,}" if change else "",
             f"{total:,}",
         ]
@@ -167,8 +168,8 @@ def _tell(telegram_id: int, question: Question, moment: datetime | None, explana
         typer.echo("the tables say the same")
 
 
-def _about(data: Any) -> str:
-    return " ".join(str(value) for name in _NAMES if (value := getattr(data, name, None)) is not None)
+def _about(data: Mapping[str, Any]) -> str:
+    return " ".join(str(value) for name in _NAMES if (value := data.get(name)) is not None)
 
 
 def _numbers(totals: Any) -> str:

@@ -67,4 +67,4 @@ def _refunds(user: User) -> dict[str, int]:
         return {"refunds": 0, "refunded_cents": 0}
     refunds = user.money.facts["payment.refunded"].items()
     counted = [refund for identity, refund in refunds if identity not in user.money.failed_refunds]
-    return {"refunds": len(counted), "refunded_cents": sum(refund.data.amount_cents for refund in counted)}
+    return {"refunds": len(counted), "refunded_cents": sum(refund["data"]["amount_cents"] for refund in counted)}

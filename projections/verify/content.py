@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from projections.verify.rows import Row, kind_of
+from schemas.plain import PlainEvent
 
 DEEDS: Final = {"content.offered": "offers", "content.viewed": "views", "content.unlocked": "unlocks"}
 """What happens between a user and an item, and the column that counts it."""
@@ -31,11 +32,13 @@ class Item:
         self._counts: Counter[str] = Counter()
         self._first: datetime | None = None
 
-    def describe(self, event: Any) -> None:
+    def describe(self, event: PlainEvent) -> None:
         """Take in that the item was published or changed; the events of one item come in the order of the log."""
-        self._begin(event.time)
-        for member in event.data.model_fields_set.intersection(_SAID):
-            self._say(member, event.time, getattr(event.data, member))
+        time = event["time"]
+        self._begin(time)
+        for member, value in event["data"].items():
+            if member in _SAID:
+                self._say(member, time, value)
 
     def _say(self, column: str, time: datetime, value: Any) -> None:
         if column not in self._said or time >= self._said[column][0]:
@@ -75,7 +78,7 @@ class Item:
         }
 
 
-def deed_of(event: Any) -> Deed:
+def deed_of(event: PlainEvent) -> Deed:
     """Return what an event of one of DEEDS tells."""
-    kind = kind_of(event)
-    return Deed(kind, event.data.content_id, event.time, event.data.price_cents if kind == "content.unlocked" else 0)
+    kind, data = kind_of(event), event["data"]
+    return Deed(kind, data["content_id"], event["time"], data["price_cents"] if kind == "content.unlocked" else 0)

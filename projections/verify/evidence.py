@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from projections.verify.differences import Difference, Event
 from projections.verify.history import Entry, Verdict
 from projections.verify.money import SPENDING
-from projections.verify.rows import Key, kind_of
+from projections.verify.rows import Key, data_of, kind_of
+from schemas.plain import PlainEvent
 
 _SHOWN: Final = 5
 OWN_ACTIONS: Final = frozenset(
@@ -46,7 +47,7 @@ def entry_place(entry: Entry) -> tuple[int, int]:
     return entry.record.partition, entry.record.offset
 
 
-def _concerns(difference: Difference, key: Key) -> Callable[[Any], bool]:
+def _concerns(difference: Difference, key: Key) -> Callable[[PlainEvent], bool]:
     table, column = difference.table, difference.column or ""
     if table in ("users", "user_field_times"):
         name = column.removesuffix("_at") if table == "user_field_times" else column
@@ -55,16 +56,16 @@ def _concerns(difference: Difference, key: Key) -> Callable[[Any], bool]:
         kinds = _KINDS.get(name, _PROFILE)
         return lambda event: not column or kind_of(event) in kinds
     if table.startswith("payment_") or table == "auto_recharge_triggers":
-        return lambda event: key[-1] in (getattr(event.data, name, None) for name in _IDENTITIES)
+        return lambda event: key[-1] in map(data_of(event).get, _IDENTITIES)
     if table == "user_days":
-        return lambda event: event.time.date() == key[1]
+        return lambda event: event["time"].date() == key[1]
     if table == "user_sessions":
         near = timedelta(minutes=30)
-        return lambda event: kind_of(event) in OWN_ACTIONS and abs(event.time - key[1]) <= near
+        return lambda event: kind_of(event) in OWN_ACTIONS and abs(event["time"] - key[1]) <= near
     if table == "user_message_counts":
         return lambda event: kind_of(event) == "message.received"
     if table == "content_buyers":
-        return lambda event: getattr(event.data, "content_id", None) == key[0]
+        return lambda event: data_of(event).get("content_id") == key[0]
     return lambda event: kind_of(event) in SPENDING
 
 

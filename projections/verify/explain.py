@@ -94,7 +94,7 @@ async def explain(
             progress(chunk[-1].offset + 1, end)
             records += [record for record in chunk if as_of is None or broker_time(record.timestamp) <= as_of]
         progress(end, end)  # past the last of the user's records too
-    steps = steps_of(records, History(Decoder(partitions).decode, refused))
+    steps = steps_of(records, History(Decoder(partitions).decode_plain, refused))
     stored = None
     if as_of is None and found:
         row = found[0]

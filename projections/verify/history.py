@@ -9,17 +9,16 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from projections.batch import Arrival
+from projections.verify.rows import KINDS
 from projections.verify.user import User
-from schemas.envelope import UserEvent
 from schemas.errors import InvalidEvent
-from schemas.events import BotEvent, TierChanged
+from schemas.events import TierChanged
+from schemas.plain import PlainEvent
 from schemas.records import LogRecord
 
 STREAMS_MEMORY: Final = 64
 """How many of a user's latest events streams recognises a repeated one among, where it is not about money."""
 
-_is_of_user: Final = lru_cache(maxsize=None)(lambda event_class: issubclass(event_class, UserEvent))
-"""isinstance, which for pydantic's classes is dear; there are some thirty classes."""
 _1970: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -36,18 +35,20 @@ class Verdict(StrEnum):
 
 
 _COUNTED: Final = Verdict.COUNTED
+OF_CONTENT: Final = frozenset({"content.published", "content.changed"})
+"""The kinds of events that are about a content item and no user."""
 
 
 class Entry(NamedTuple):
     """A record, its event where it is one, and why it counts nothing where it doesn't."""
 
     record: LogRecord
-    event: BotEvent | None
+    event: PlainEvent | None
     verdict: Verdict
     why_not: str
 
 
-Judgement = tuple[BotEvent | None, Verdict, str]
+Judgement = tuple[PlainEvent | None, Verdict, str]
 """An entry without its record."""
 
 
@@ -58,7 +59,7 @@ class History:
     offsets, in this partition, of events whose rows the database refused.
     """
 
-    def __init__(self, decode: Callable[[LogRecord], BotEvent], refused: Collection[int] = ()) -> None:
+    def __init__(self, decode: Callable[[LogRecord, int], PlainEvent], refused: Collection[int] = ()) -> None:
         self.user: User | None = None
         self.last_valid: int = -1
         """The offset of the last valid record, repeated or not: where streams' aggregate stands that has it all."""
@@ -83,11 +84,11 @@ class History:
     def judge(self, record: LogRecord) -> Judgement:
         """Take the next record in; returns its entry without the record."""
         try:
-            event = self._decode(record)
+            event = self._decode(record, record.partition)
         except InvalidEvent as error:
             return None, Verdict.INVALID, f"{error.reason.value}: {error.detail}"
         self.last_valid = offset = record.offset
-        identity = (event.source, event.id, event.time)
+        identity = (event["source"], event["id"], event["time"])
         seen = self._seen.get(identity)
         if seen is not None:
             first_offset, number = seen
@@ -100,10 +101,10 @@ class History:
             self._missing.discard(identity)
         self._seen[identity] = (offset, self.counted + 1)
         conflict = None
-        if _is_of_user(event.__class__):
+        if KINDS[event["type"]] not in OF_CONTENT:
             if self.user is None:
-                self.user = User(int(event.subject))
-            conflict = self.user.apply(event, broker_time(record.timestamp), record.partition, offset)
+                self.user = User(int(event["subject"]))
+            conflict = self.user.apply(event, broker_time(record.timestamp))
         if conflict is not None:
             return event, Verdict.CONFLICT, conflict
         self.counted += 1
@@ -112,10 +113,10 @@ class History:
     def take_tier_changes(self, arrivals: Iterable[Arrival]) -> None:
         """Add the tier changes of the same key."""
         for arrival in arrivals:
+            assert isinstance(arrival.event, TierChanged)
             if self.user is None:
-                assert isinstance(arrival.event, TierChanged)
                 self.user = User(int(arrival.event.subject))
-            self.user.apply(arrival.event, arrival.appended_at, arrival.partition, arrival.offset)
+            self.user.take_tier_change(arrival.event, arrival.partition, arrival.offset)
 
 
 def arrival_of(event: Any, record: LogRecord) -> Arrival:

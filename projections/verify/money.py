@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from projections.verify.rows import Row, Rows, order_of, original_of
+from projections.verify.rows import Row, Rows, data_of, order_of, original_of
+from schemas.plain import PlainEvent
 
 Identity = tuple[str, ...]
 """The provider and its id of a charge, attempt, refund or dispute; of a trigger its id alone."""
 
-_IDENTITY: Final[dict[str, Callable[[Any], Identity]]] = {
-    "payment.succeeded": lambda d: (d.provider, d.charge_id),
-    "payment.failed": lambda d: (d.provider, d.attempt_id),
-    "payment.refunded": lambda d: (d.provider, d.refund_id),
-    "payment.dispute_opened": lambda d: (d.provider, d.dispute_id),
-    "auto_recharge.triggered": lambda d: (d.trigger_id,),
+_IDENTITY: Final[dict[str, Callable[[dict[str, Any]], Identity]]] = {
+    "payment.succeeded": lambda d: (d["provider"], d["charge_id"]),
+    "payment.failed": lambda d: (d["provider"], d["attempt_id"]),
+    "payment.refunded": lambda d: (d["provider"], d["refund_id"]),
+    "payment.dispute_opened": lambda d: (d["provider"], d["dispute_id"]),
+    "auto_recharge.triggered": lambda d: (d["trigger_id"],),
 }
 MONEY: Final = frozenset({*_IDENTITY, "payment.refund_failed", "payment.dispute_closed"})
 """The kinds of events that say something here."""
@@ -40,33 +41,33 @@ class Money:
     """The user's facts; of several with one identity and amount the smallest (time, source, id) is kept."""
 
     def __init__(self) -> None:
-        self.facts: defaultdict[str, dict[Identity, Any]] = defaultdict(dict)
+        self.facts: defaultdict[str, dict[Identity, PlainEvent]] = defaultdict(dict)
         self.failed_refunds: set[Identity] = set()
-        self.closings: dict[Identity, Any] = {}
+        self.closings: dict[Identity, PlainEvent] = {}
         self.left: dict[Identity, int] = {}
         """What is left of each known charge, in cents."""
         self.purchases = 0
         """Charges of which something is left."""
         self.spent_cents = 0
         """What is left of all charges."""
-        self._about: defaultdict[tuple[str, Identity], dict[Identity, Any]] = defaultdict(dict)
+        self._about: defaultdict[tuple[str, Identity], dict[Identity, PlainEvent]] = defaultdict(dict)
         """Refunds and disputes once more, by their kind and charge."""
 
     @property
-    def charges(self) -> dict[Identity, Any]:
+    def charges(self) -> dict[Identity, PlainEvent]:
         """The event that supplies each charge's fields."""
         return self.facts["payment.succeeded"] if self.facts else {}
 
-    def apply(self, kind: str, event: Any) -> str | None:
+    def apply(self, kind: str, event: PlainEvent) -> str | None:
         """Take one event in; returns why it is a conflict, and then has changed nothing."""
-        data = event.data
+        data = event["data"]
         replaced = None
         if kind == "payment.refund_failed":
-            identity: Identity = (data.provider, data.refund_id)
+            identity: Identity = (data["provider"], data["refund_id"])
             self.failed_refunds.add(identity)
             replaced = self.facts["payment.refunded"].get(identity)
         elif kind == "payment.dispute_closed":
-            identity = (data.provider, data.dispute_id)
+            identity = (data["provider"], data["dispute_id"])
             replaced = self.closings.get(identity)
             if replaced is None or order_of(event) > order_of(replaced):
                 self.closings[identity] = event
@@ -74,26 +75,26 @@ class Money:
         else:
             facts, identity = self.facts[kind], _IDENTITY[kind](data)
             replaced = facts.get(identity)
-            if replaced is not None and replaced.data.amount_cents != data.amount_cents:
+            if replaced is not None and replaced["data"]["amount_cents"] != data["amount_cents"]:
                 return f"{' '.join(identity)} is known with another amount"
             if replaced is None or order_of(event) < order_of(replaced):
                 facts[identity] = event
                 self._file(kind, identity, event, replaced)
         for fact in (event, replaced):
-            charge_id = getattr(fact.data, "charge_id", None) if fact is not None else None
+            charge_id = fact["data"].get("charge_id") if fact is not None else None
             if charge_id is not None:
-                self._settle((data.provider, charge_id))
+                self._settle((data["provider"], charge_id))
         return None
 
-    def _file(self, kind: str, identity: Identity, event: Any, replaced: Any) -> None:
+    def _file(self, kind: str, identity: Identity, event: PlainEvent, replaced: PlainEvent | None) -> None:
         """Note which charge a refund or a dispute is about; the event that it replaces may have named another one."""
         if kind not in _ABOUT_CHARGES:
             return
         if replaced is not None:
-            del self._about[kind, (identity[0], replaced.data.charge_id)][identity]
-        self._about[kind, (identity[0], event.data.charge_id)][identity] = event
+            del self._about[kind, (identity[0], replaced["data"]["charge_id"])][identity]
+        self._about[kind, (identity[0], event["data"]["charge_id"])][identity] = event
 
-    def _of_charge(self, kind: str, charge: Identity) -> dict[Identity, Any]:
+    def _of_charge(self, kind: str, charge: Identity) -> dict[Identity, PlainEvent]:
         return self._about.get((kind, charge), {})
 
     def _settle(self, charge: Identity) -> None:
@@ -103,7 +104,7 @@ class Money:
             self.purchases += (now > 0) - (before > 0)
             self.spent_cents += now - before
 
-    def refunds_of(self, charge: Identity) -> list[Any]:
+    def refunds_of(self, charge: Identity) -> list[PlainEvent]:
         """The refunds of a charge that happened and did not fail."""
         return [
             refund
@@ -113,25 +114,25 @@ class Money:
 
     def standing(self, charge: Identity) -> Standing:
         """Say where a known charge stands, from all that is known of it."""
-        data = self.charges[charge].data
+        data = self.charges[charge]["data"]
         refunds = self.refunds_of(charge)
-        refunded = sum(refund.data.amount_cents for refund in refunds)
+        refunded = sum(refund["data"]["amount_cents"] for refund in refunds)
         whole = False
-        if data.original is not None and data.original.amount_minor > 0:
-            back = [refund.data.original for refund in refunds if refund.data.original is not None]
-            minor = sum(original.amount_minor for original in back if original.currency == data.original.currency)
-            whole = minor >= data.original.amount_minor
-        left = 0 if whole else max(0, data.amount_cents - refunded)
+        original, currency = original_of(data)
+        if original:
+            back = [original_of(refund["data"]) for refund in refunds]
+            whole = sum(minor for minor, its in back if minor is not None and its == currency) >= original
+        left = 0 if whole else max(0, data["amount_cents"] - refunded)
         lost = [
-            closing.time
+            closing["time"]
             for closing in self._of_charge("payment.dispute_closed", charge).values()
-            if closing.data.outcome == "lost"
+            if closing["data"]["outcome"] == "lost"
         ]
         if lost:
-            return Standing(0, refunded, max(0, data.amount_cents - refunded), min(lost), "dispute_lost")
+            return Standing(0, refunded, max(0, data["amount_cents"] - refunded), min(lost), "dispute_lost")
         return Standing(left, refunded, 0, None, self._status(charge, refunds, left))
 
-    def _status(self, charge: Identity, refunds: list[Any], left: int) -> str:
+    def _status(self, charge: Identity, refunds: list[PlainEvent], left: int) -> str:
         if refunds and left == 0:
             return "refunded"
         if any(identity not in self.closings for identity in self._of_charge("payment.dispute_opened", charge)):
@@ -166,7 +167,7 @@ class Money:
                 "remainder_cents": 0,
                 "dispute_lost_cents": 0,
                 "dispute_lost_at": None,
-                "failure_code": event.data.failure_code,
+                "failure_code": event["data"]["failure_code"],
             }
         refunds = self.facts["payment.refunded"]
         openings = self.facts["payment.dispute_opened"]
@@ -182,11 +183,11 @@ class Money:
             },
             "auto_recharge_triggers": {
                 (telegram_id, *identity): {
-                    "amount_cents": event.data.amount_cents,
-                    "credits": event.data.credits,
-                    "triggered_at": event.time,
-                    "source": event.source,
-                    "event_id": event.id,
+                    "amount_cents": event["data"]["amount_cents"],
+                    "credits": event["data"].get("credits"),
+                    "triggered_at": event["time"],
+                    "source": event["source"],
+                    "event_id": event["id"],
                 }
                 for identity, event in self.facts["auto_recharge.triggered"].items()
             },
@@ -197,10 +198,10 @@ class Money:
         if not self.facts:
             return
         for charge, event in self.charges.items():
-            yield event.time, "revenue_cents", event.data.amount_cents
-            yield event.time, "successful_payments", 1
+            yield event["time"], "revenue_cents", event["data"]["amount_cents"]
+            yield event["time"], "successful_payments", 1
             for refund in self.refunds_of(charge):
-                yield refund.time, "refunded_cents", refund.data.amount_cents
+                yield refund["time"], "refunded_cents", refund["data"]["amount_cents"]
             standing = self.standing(charge)
             if standing.lost_at is not None:
                 yield standing.lost_at, "dispute_lost_cents", standing.lost
@@ -210,7 +211,7 @@ class Money:
             ("auto_recharge.triggered", "auto_recharge_triggers"),
         ):
             for event in self.facts[kind].values():
-                yield event.time, column, 1
+                yield event["time"], column, 1
 
     def hour_figures(self) -> Iterable[tuple[datetime, str]]:
         """Yield what counts in hours: a time of the hour, the column."""
@@ -224,52 +225,55 @@ class Money:
         ):
             for identity, event in self.facts[kind].items():
                 if kind != "payment.refunded" or identity not in self.failed_refunds:
-                    yield event.time, column
+                    yield event["time"], column
 
 
-def _payment(event: Any) -> Row:
-    data = event.data
+def _payment(event: PlainEvent) -> Row:
+    data = event["data"]
     minor, currency = original_of(data)
     return {
-        "payment_method_type": data.method,
-        "amount_cents": data.amount_cents,
+        "payment_method_type": data["method"],
+        "amount_cents": data["amount_cents"],
         "original_amount_minor": minor,
         "original_currency": currency,
-        "purpose": data.purpose,
-        "is_auto_recharge": bool(data.auto_recharge),
-        "occurred_at": event.time,
-        "source": event.source,
-        "event_id": event.id,
+        "purpose": data.get("purpose"),
+        "is_auto_recharge": bool(data.get("auto_recharge")),
+        "occurred_at": event["time"],
+        "source": event["source"],
+        "event_id": event["id"],
     }
 
 
-def _refund(event: Any, failed: bool) -> Row:
-    data = event.data if event is not None else None
-    minor, currency = original_of(data) if data is not None else (None, None)
+def _refund(refund: PlainEvent | None, failed: bool) -> Row:
+    event: PlainEvent = refund or {}
+    data = data_of(event)
+    minor, currency = original_of(data)
     return {
-        "charge_id": data and data.charge_id,
-        "amount_cents": data and data.amount_cents,
+        "charge_id": data.get("charge_id"),
+        "amount_cents": data.get("amount_cents"),
         "original_amount_minor": minor,
         "original_currency": currency,
-        "reason": data and data.reason,
+        "reason": data.get("reason"),
         "failed": failed,
-        "occurred_at": event and event.time,
-        "source": event and event.source,
-        "event_id": event and event.id,
+        "occurred_at": event.get("time"),
+        "source": event.get("source"),
+        "event_id": event.get("id"),
     }
 
 
-def _dispute(opening: Any, closing: Any) -> Row:
+def _dispute(opened: PlainEvent | None, closed: PlainEvent | None) -> Row:
+    opening, closing = opened or {}, closed or {}
+    claim, verdict = data_of(opening), data_of(closing)
     return {
-        "charge_id": opening and opening.data.charge_id,
-        "amount_cents": opening and opening.data.amount_cents,
-        "reason": opening and opening.data.reason,
-        "opened_at": opening and opening.time,
-        "source": opening and opening.source,
-        "event_id": opening and opening.id,
-        "closed_charge_id": closing and closing.data.charge_id,
-        "outcome": closing and closing.data.outcome,
-        "closed_at": closing and closing.time,
-        "closed_source": closing and closing.source,
-        "closed_event_id": closing and closing.id,
+        "charge_id": claim.get("charge_id"),
+        "amount_cents": claim.get("amount_cents"),
+        "reason": claim.get("reason"),
+        "opened_at": opening.get("time"),
+        "source": opening.get("source"),
+        "event_id": opening.get("id"),
+        "closed_charge_id": verdict.get("charge_id"),
+        "outcome": verdict.get("outcome"),
+        "closed_at": closing.get("time"),
+        "closed_source": closing.get("source"),
+        "closed_event_id": closing.get("id"),
     }

@@ -27,7 +27,6 @@ from projections.verify.shared import Shared
 from projections.verify.trail import TOLD, trail_of
 from projections.verify.user import User
 from schemas.codec import Decoder, TierChangeDecoder
-from schemas.envelope import ContentEvent
 from schemas.errors import InvalidEvent
 from schemas.records import LogRecord
 from schemas.topics import Topics
@@ -144,7 +143,7 @@ async def verify_partition(
     for chunk in _together(events, changes):
         histories: dict[int, Folded] = {}
         for key in chunk:
-            history = History(decoder.decode, job.refused)
+            history = History(decoder.decode_plain, job.refused)
             records = events.pop(key, ())
             noted = _noted(history, records)
             moves = list(_decoded(changes.pop(key, ()), change_decoder.decode))
@@ -155,7 +154,7 @@ async def verify_partition(
                 part.verdicts.update(e.verdict.value for e in noted if e.verdict is not Verdict.COUNTED)
             if history.user is None:
                 for entry in noted:
-                    if entry.verdict is Verdict.COUNTED and isinstance(entry.event, ContentEvent):
+                    if entry.verdict is Verdict.COUNTED and entry.event is not None:
                         part.shared.describe(entry.event)
                 continue
             histories[history.user.telegram_id] = Folded(history.user, records, noted, moves)
@@ -212,13 +211,13 @@ def _noted(history: History, records: Iterable[LogRecord]) -> list[Entry]:
     noted = []
     for record in records:
         event, verdict, why_not = history.judge(record)
-        if history.user is None or event is None or verdict is not _COUNTED or KINDS[event.type] in TOLD:
+        if history.user is None or event is None or verdict is not _COUNTED or KINDS[event["type"]] in TOLD:
             noted.append(Entry(record, event, verdict, why_not))
     return noted
 
 
 def _entries(job: Job, records: Sequence[LogRecord]) -> list[Entry]:
-    history = History(Decoder(job.partitions).decode, job.refused)
+    history = History(Decoder(job.partitions).decode_plain, job.refused)
     return [history.read(record) for record in records]
 
 

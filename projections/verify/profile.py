@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from projections.verify.rows import Key, Row, order_of
+from schemas.plain import PlainEvent
 
 _PROFILE: Final = {
     "username": "username",
@@ -46,15 +47,15 @@ class Profile:
         """Everybody that a registration named: they have a row, whoever is the referrer in the end."""
         self._said: dict[str, tuple[datetime, Any]] = {}
         self._spoke = False
-        self._referrals: list[Any] = []
+        self._referrals: list[PlainEvent] = []
 
-    def apply(self, kind: str, event: Any) -> None:
+    def apply(self, kind: str, event: PlainEvent) -> None:
         """Take in one of the events of SPEAKING."""
         self._spoke = True
         if kind == "auto_recharge.configured":
             self._say(event, _RECHARGE)
         elif kind in ("user.bot_blocked", "user.bot_unblocked"):
-            self._set("is_blocked", event.time, kind == "user.bot_blocked")
+            self._set("is_blocked", event["time"], kind == "user.bot_blocked")
         else:
             self._say(event, _PROFILE)
         if kind == "user.registered":
@@ -65,7 +66,7 @@ class Profile:
         return {
             **_NOBODY,
             **{column: value for column, (_, value) in self._said.items()},
-            "referred_by": self._referral().data.referred_by if self._referrals else None,
+            "referred_by": self._referral()["data"]["referred_by"] if self._referrals else None,
             "registered_at": self.registered_at,
         }
 
@@ -78,26 +79,27 @@ class Profile:
             (self.telegram_id,): {
                 **_NEVER,
                 **{_TIME_COLUMNS[column]: time for column, (time, _) in self._said.items()},
-                "referred_at": referral and referral.time,
-                "referred_source": referral and referral.source,
-                "referred_event_id": referral and referral.id,
+                "referred_at": referral and referral["time"],
+                "referred_source": referral and referral["source"],
+                "referred_event_id": referral and referral["id"],
             }
         }
 
-    def _referral(self) -> Any:
+    def _referral(self) -> PlainEvent:
         return min(self._referrals, key=order_of)
 
-    def _register(self, event: Any) -> None:
-        if self.registered_at is None or event.time < self.registered_at:
-            self.registered_at = event.time
-        if event.data.referred_by not in (None, self.telegram_id):
+    def _register(self, event: PlainEvent) -> None:
+        time, referrer = event["time"], event["data"].get("referred_by")
+        if self.registered_at is None or time < self.registered_at:
+            self.registered_at = time
+        if referrer not in (None, self.telegram_id):
             self._referrals.append(event)
-            self.referrers.add(event.data.referred_by)
+            self.referrers.add(referrer)
 
-    def _say(self, event: Any, columns: dict[str, str]) -> None:
-        for member in event.data.model_fields_set:
+    def _say(self, event: PlainEvent, columns: dict[str, str]) -> None:
+        for member, value in event["data"].items():
             if member in columns:
-                self._set(columns[member], event.time, getattr(event.data, member))
+                self._set(columns[member], event["time"], value)
 
     def _set(self, column: str, time: datetime, value: Any) -> None:
         if column not in self._said or time >= self._said[column][0]:

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import asyncpg
 
+from schemas.plain import PlainEvent
+
 Key = tuple[Any, ...]
 Row = dict[str, Any]
 Rows = dict[str, dict[Key, Row]]
@@ -53,9 +55,14 @@ _ACTION_BYTES: Final = 12
 _MOMENT_BYTES: Final = 8
 
 
-def kind_of(event: Any) -> str:
+def kind_of(event: PlainEvent) -> str:
     """Return the middle of the event type's name: `payment.succeeded`."""
-    return KINDS[event.type]
+    return KINDS[event["type"]]
+
+
+def data_of(event: PlainEvent) -> Mapping[str, Any]:
+    """Return the event's data; some kinds may come without."""
+    return event.get("data") or {}
 
 
 class _Kinds(dict[str, str]):
@@ -69,14 +76,15 @@ KINDS: Final = _Kinds()
 """The middle of each event type's name, for whoever asks once an event."""
 
 
-def order_of(event: Any) -> tuple[datetime, str, str]:
+def order_of(event: PlainEvent) -> tuple[datetime, str, str]:
     """Return (time, source, id)."""
-    return (event.time, event.source, event.id)
+    return (event["time"], event["source"], event["id"])
 
 
-def original_of(data: Any) -> tuple[int | None, str | None]:
+def original_of(data: Mapping[str, Any]) -> tuple[int | None, str | None]:
     """Return amount and currency of what was really charged, if it is told."""
-    return (None, None) if data.original is None else (data.original.amount_minor, data.original.currency)
+    original = data.get("original")
+    return (None, None) if original is None else (original["amount_minor"], original["currency"])
 
 
 def stored_row(table: str, record: Mapping[str, Any]) -> tuple[Key, Row]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Final
 
 from projections.batch import Arrival, DeadLetter
 from projections.verify.content import Deed, Item
 from projections.verify.rows import Key, Row, Rows, kind_of
 from projections.verify.user import User
+from schemas.plain import PlainEvent
 
 _FIGURES: Final = (
     "active_users", "new_users", "messages_received", "messages_sent", "revenue_cents", "refunded_cents",
@@ -46,10 +47,11 @@ class Shared:
         """Messages by weekday, hour and kind."""
         self.referrers: set[int] = set()
 
-    def describe(self, event: Any) -> None:
+    def describe(self, event: PlainEvent) -> None:
         """Take in that a content item was published or changed."""
-        self.items[event.data.content_id].describe(event)
-        self.events[event.time.date(), event.time.hour, kind_of(event)] += 1
+        time = event["time"]
+        self.items[event["data"]["content_id"]].describe(event)
+        self.events[time.date(), time.hour, kind_of(event)] += 1
 
     def refused(self, arrival: Arrival) -> None:
         """Take in a dead letter."""

@@ -9,9 +9,10 @@ from typing import Any, Final
 from projections.sources.source import LogSource
 from projections.verify.differences import Difference, Event
 from projections.verify.evidence import OWN_ACTIONS
-from projections.verify.rows import kind_of
+from projections.verify.rows import data_of, kind_of
 from schemas.codec import Decoder
 from schemas.errors import InvalidEvent
+from schemas.plain import PlainEvent
 
 _SHOWN: Final = 5
 _LOOKED_AT: Final = 20
@@ -44,7 +45,7 @@ _KINDS: Final[dict[str, frozenset[str]]] = {
 }
 """What moves a column; any kind where none is named."""
 
-Concerns = Callable[[Any], bool]
+Concerns = Callable[[PlainEvent], bool]
 
 
 async def add_events(
@@ -58,7 +59,7 @@ async def add_events(
         async for partition, records in source.read(topic, {}, ends):
             for record in records:
                 try:
-                    event = decoder.decode(record)
+                    event = decoder.decode_plain(record, partition)
                 except InvalidEvent:
                     continue
                 for number, concerns in wanted:
@@ -83,12 +84,13 @@ def _hour(time: datetime) -> datetime:
     return time.replace(minute=0, second=0, microsecond=0)
 
 
-_PLACES: Final[dict[str, Callable[[dict[str, Any], Any], bool]]] = {
-    "daily_metrics": lambda key, event: event.time.date() == key["date"],
-    "hourly_metrics": lambda key, event: _hour(event.time) == key["hour"],
-    "content_items": lambda key, event: getattr(event.data, "content_id", None) == key["content_id"],
+_PLACES: Final[dict[str, Callable[[dict[str, Any], PlainEvent], bool]]] = {
+    "daily_metrics": lambda key, event: event["time"].date() == key["date"],
+    "hourly_metrics": lambda key, event: _hour(event["time"]) == key["hour"],
+    "content_items": lambda key, event: data_of(event).get("content_id") == key["content_id"],
     "message_patterns": lambda key, event: (
-        (event.time.isoweekday(), event.time.hour, event.data.kind) == (key["weekday"], key["hour"], key["kind"])
+        (event["time"].isoweekday(), event["time"].hour, event["data"]["kind"])
+        == (key["weekday"], key["hour"], key["kind"])
     ),
 }
 """Whether an event belongs to a row, by table."""

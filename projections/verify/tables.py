@@ -8,7 +8,9 @@ from projections.batch import Arrival, DeadLetter
 from projections.verify.rows import KEYS, Rows
 from projections.verify.shared import Shared
 from projections.verify.user import User
-from schemas.envelope import UserEvent
+from schemas.envelope import ContentEvent, UserEvent
+from schemas.events import TierChanged
+from schemas.plain import plain
 
 
 def fold(arrivals: Iterable[Arrival]) -> tuple[Rows, int]:
@@ -21,12 +23,14 @@ def fold(arrivals: Iterable[Arrival]) -> tuple[Rows, int]:
         if isinstance(arrival.event, UserEvent):
             telegram_id = int(arrival.event.subject)
             user = users.setdefault(telegram_id, User(telegram_id))
-            place = (arrival.partition, arrival.offset)
-            conflicts += user.apply(arrival.event, arrival.appended_at, *place) is not None
+            if isinstance(arrival.event, TierChanged):
+                user.take_tier_change(arrival.event, arrival.partition, arrival.offset)
+            else:
+                conflicts += user.apply(plain(arrival.event), arrival.appended_at) is not None
         elif isinstance(arrival.event, DeadLetter):
             shared.refused(arrival)
-        else:
-            shared.describe(arrival.event)
+        elif isinstance(arrival.event, ContentEvent):
+            shared.describe(plain(arrival.event))
     for user in users.values():
         shared.add(user)
     for stub in shared.referrers - users.keys():

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from projections.batch import Arrival
-from projections.verify.history import Entry, Verdict, arrival_of
+from projections.verify.history import Entry, Verdict
 from projections.verify.rows import Key, Row, kind_of, order_of
+from schemas.events import TierChanged
+from schemas.plain import PlainEvent, plain
 from schemas.redrive import originals_of
 
 _PAID: Final = ("provider", "method", "amount_cents", "original", "purpose", "auto_recharge")
@@ -71,12 +73,13 @@ def trail_of(entries: Sequence[Entry], changes: Iterable[Arrival], written: Coll
     profile = _Profile()
     known: dict[tuple[str, ...], Order] = {}
     for entry in _as_written(entries, written):
-        event: Any = entry.event
+        event = entry.event
+        assert event is not None
         kind = kind_of(event)
-        arrival = arrival_of(event, entry.record)
+        place = (entry.record.topic, entry.record.partition, entry.record.offset)
         if kind in _SAID:
             outcome = "conflict" if entry.verdict is Verdict.CONFLICT else _outcome(kind, event, known)
-            rows[_place(arrival)] = _row(arrival, outcome, None, _members(kind, event))
+            rows[place] = _row(event, outcome, None, _members(kind, event))
         else:
             before = dict(profile.values)
             _say(kind, event, profile)
@@ -84,12 +87,14 @@ def trail_of(entries: Sequence[Entry], changes: Iterable[Arrival], written: Coll
             if changed:
                 was = {name: _plain(before.get(name)) for name in changed}
                 now = {name: _plain(profile.values[name]) for name in changed}
-                rows[_place(arrival)] = _row(arrival, "applied", was, now)
+                rows[place] = _row(event, "applied", was, now)
     for arrival in changes:
-        event = arrival.event
-        data = event.data
-        after = {"tier": data.current, **{n: getattr(data, n) for n in ("purchases", "spent_cents", "rules_version")}}
-        rows[_place(arrival)] = _row(arrival, "applied", {"tier": data.previous}, after)
+        assert isinstance(arrival.event, TierChanged)
+        change = plain(arrival.event)
+        data = change["data"]
+        after = {"tier": data["current"], **{n: data[n] for n in ("purchases", "spent_cents", "rules_version")}}
+        place = (arrival.topic, arrival.partition, arrival.offset)
+        rows[place] = _row(change, "applied", {"tier": data["previous"]}, after)
     return rows
 
 
@@ -115,11 +120,11 @@ def _as_written(entries: Sequence[Entry], written: Collection[Key]) -> Iterator[
             yield copies[entry.record.offset]
 
 
-def _outcome(kind: str, event: Any, known: dict[tuple[str, ...], Order]) -> str:
+def _outcome(kind: str, event: PlainEvent, known: dict[tuple[str, ...], Order]) -> str:
     """Whether the fact supplies anything: the smallest order does, of closings the greatest, of failures the first."""
     if kind not in _IDENTITY:
         return "applied"
-    identity = (kind, event.data.provider, getattr(event.data, _IDENTITY[kind]))
+    identity = (kind, event["data"]["provider"], event["data"][_IDENTITY[kind]])
     order, before = order_of(event), known.get(identity)
     repeated = kind == "payment.refund_failed"
     if before is not None and (repeated or (order <= before if kind == "payment.dispute_closed" else order >= before)):
@@ -128,47 +133,40 @@ def _outcome(kind: str, event: Any, known: dict[tuple[str, ...], Order]) -> str:
     return "applied"
 
 
-def _say(kind: str, event: Any, profile: _Profile) -> None:
+def _say(kind: str, event: PlainEvent, profile: _Profile) -> None:
     if kind in ("user.bot_blocked", "user.bot_unblocked"):
         said = {"is_blocked": kind == "user.bot_blocked"}
     else:
         names = _FIELDS[kind]
-        said = {names.get(n, n): getattr(event.data, n) for n in event.data.model_fields_set if n != "referred_by"}
+        said = {names.get(n, n): value for n, value in event["data"].items() if n != "referred_by"}
+    time = event["time"]
     for column, value in said.items():
-        if column not in profile.times or event.time >= profile.times[column]:
-            profile.times[column], profile.values[column] = event.time, value
+        if column not in profile.times or time >= profile.times[column]:
+            profile.times[column], profile.values[column] = time, value
     if kind == "user.registered":
-        profile.values["registered_at"] = min(event.time, profile.values.get("registered_at") or event.time)
-        referrer = event.data.referred_by
-        if referrer not in (None, int(event.subject)) and (
+        profile.values["registered_at"] = min(time, profile.values.get("registered_at") or time)
+        referrer = event["data"].get("referred_by")
+        if referrer not in (None, int(event["subject"])) and (
             profile.referral is None or order_of(event) < profile.referral
         ):
             profile.referral, profile.values["referred_by"] = order_of(event), referrer
 
 
-def _members(kind: str, event: Any) -> Row:
-    found = {name: getattr(event.data, name) for name in _SAID[kind]}
-    if found.get("original") is not None:
-        found["original"] = {"amount_minor": found["original"].amount_minor, "currency": found["original"].currency}
-    return {name: value for name, value in found.items() if value is not None}
+def _members(kind: str, event: PlainEvent) -> Row:
+    return {name: value for name in _SAID[kind] if (value := event["data"].get(name)) is not None}
 
 
 def _plain(value: Any) -> Any:
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
 
 
-def _place(arrival: Arrival) -> Key:
-    return arrival.topic, arrival.partition, arrival.offset
-
-
-def _row(arrival: Arrival, outcome: str, before: Row | None, after: Row) -> Row:
-    event: Any = arrival.event
+def _row(event: PlainEvent, outcome: str, before: Row | None, after: Row) -> Row:
     return {
-        "occurred_at": event.time,
+        "occurred_at": event["time"],
         "kind": kind_of(event),
-        "telegram_id": int(event.subject),
-        "source": event.source,
-        "event_id": event.id,
+        "telegram_id": int(event["subject"]),
+        "source": event["source"],
+        "event_id": event["id"],
         "outcome": outcome,
         "before": before,
         "after": after,

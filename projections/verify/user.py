@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 from projections.verify.content import DEEDS, Deed, deed_of
 from projections.verify.money import MONEY, SPENDING, Money
@@ -15,7 +15,9 @@ from projections.verify.profile import SPEAKING, Profile
 from projections.verify.rows import KINDS, Key, Row, Rows
 from projections.verify.subscriptions import STATUS
 from projections.verify.subscriptions import rows as subscription_rows
+from schemas.events import TierChanged
 from schemas.events.messages import MessageKind
+from schemas.plain import PlainEvent
 from schemas.tiers import CURRENT_RULES
 
 _HALF_HOUR: Final = timedelta(minutes=30)
@@ -66,7 +68,7 @@ class User:
         self.unlocks = 0
         self.tier = tier_now(0, 0)
         self.tier_changed_at: datetime | None = None
-        self.subscriptions: list[Any] = []
+        self.subscriptions: list[PlainEvent] = []
         """The events about subscriptions."""
         self.deeds: list[Deed] = []
         """What the user did with content items."""
@@ -78,44 +80,45 @@ class User:
         self.events: list[tuple[datetime, str]] = []
         """When each event happened, and its kind; tier changes are not the bot's."""
 
-    def apply(self, event: Any, appended_at: datetime, partition: int, offset: int) -> str | None:
-        """Take one event in, with the broker's time and its place in the log.
+    def apply(self, event: PlainEvent, appended_at: datetime) -> str | None:
+        """Take one event in, with the broker's time.
 
         Returns why it is a conflict, and then has changed nothing.
         """
-        kind = KINDS[event.type]
+        kind, time = KINDS[event["type"]], event["time"]
         self._in_order = None
         if kind in MONEY:
             conflict = self.money.apply(kind, event)
             if conflict is None:
-                self.events.append((event.time, kind))
+                self.events.append((time, kind))
                 if kind in SPENDING:
                     self._measure(appended_at)
             return conflict
-        if kind != "tier.changed":
-            self.events.append((event.time, kind))
+        self.events.append((time, kind))
         if kind == "message.received":
-            self.messages.append((event.time, event.data.kind))
+            self.messages.append((time, event["data"]["kind"]))
         elif kind == "message.sent":
-            self._sent.append(event.time)
+            self._sent.append(time)
         elif kind == "credits.granted":
-            self.credits += event.data.credits
+            self.credits += event["data"]["credits"]
         elif kind == "credits.spent":
-            self.credits -= event.data.credits
-            self.credits_spent += event.data.credits
+            self.credits -= event["data"]["credits"]
+            self.credits_spent += event["data"]["credits"]
         elif kind == "content.unlocked":
             self.unlocks += 1
         elif kind in SPEAKING:
             self.profile.apply(kind, event)
-        elif kind == "tier.changed":
-            self._tier_changes.setdefault(event.id, _tier_change(event, partition, offset))
         if kind in STATUS:
             self.subscriptions.append(event)
         if kind in DEEDS:
             self.deeds.append(deed_of(event))
         if kind in _ACTIONS:
-            self._actions.append((event.time, kind, event.data.credits if kind == "credits.spent" else 0))
+            self._actions.append((time, kind, event["data"]["credits"] if kind == "credits.spent" else 0))
         return None
+
+    def take_tier_change(self, event: TierChanged, partition: int, offset: int) -> None:
+        """Take in a tier change at its place in the log."""
+        self._tier_changes.setdefault(event.id, _tier_change(event, partition, offset))
 
     def _measure(self, appended_at: datetime) -> None:
         tier = tier_now(self.money.purchases, self.money.spent_cents)
@@ -126,7 +129,7 @@ class User:
         """Return the own actions in order of time; a charge is one, at the time that counts for it."""
         if self._in_order is None:
             charges = self.money.charges.values()
-            charged = [(event.time, "payment.succeeded", event.data.amount_cents) for event in charges]
+            charged = [(event["time"], "payment.succeeded", event["data"]["amount_cents"]) for event in charges]
             self._in_order = sorted([*self._actions, *charged])
         return self._in_order
 
@@ -176,9 +179,9 @@ class User:
         happened = sorted([*self.actions(), *offers])
         times = [time for time, _, _ in happened]
         for charge in self.money.charges.values():
-            first, behind = bisect_left(times, charge.time - _HALF_HOUR), bisect_left(times, charge.time)
+            first, behind = bisect_left(times, charge["time"] - _HALF_HOUR), bisect_left(times, charge["time"])
             for kind in {kind for _, kind, _ in happened[first:behind]}:
-                yield kind, charge.data.amount_cents
+                yield kind, charge["data"]["amount_cents"]
 
     def _user(self, actions: list[Action]) -> Row:
         last_active = actions[-1][0] if actions else None
@@ -265,7 +268,7 @@ def _packed(action: Action) -> bytes:
     return (microseconds * 8 + _ACTIONS[kind]).to_bytes(8, "big") + amount.to_bytes(4, "big")
 
 
-def _tier_change(event: Any, partition: int, offset: int) -> Row:
+def _tier_change(event: TierChanged, partition: int, offset: int) -> Row:
     return {
         "telegram_id": int(event.subject),
         "changed_at": event.time,

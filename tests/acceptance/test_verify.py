@@ -141,7 +141,7 @@ async def _explanations_end_at_the_books_and_the_tables(settled: Installation) -
     assert all(row["lifetime_messages"] == row["purchase_count"] == row["message_credits"] == 0 for row in others)
     moved, seen = 0, set()
     for user, book in books.items():
-        steps = steps_of(records[user.encode()], History(decoder.decode))
+        steps = steps_of(records[user.encode()], History(decoder.decode_plain))
         for earlier, later in pairwise(steps):
             assert later.before == earlier.after
         cents = sum(step.after.spent_cents - step.before.spent_cents for step in steps)

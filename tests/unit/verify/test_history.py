@@ -20,7 +20,7 @@ def message(id_: str) -> dict[str, Any]:
 
 
 def read(events: list[dict[str, Any]], refused: frozenset[int] = frozenset()) -> tuple[History, list[Entry]]:
-    history = History(Decoder(1).decode, refused)
+    history = History(Decoder(1).decode_plain, refused)
     return history, [history.read(record) for record in log(events)]
 
 

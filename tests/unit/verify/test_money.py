@@ -77,7 +77,7 @@ def test_the_totals_after_every_event_are_those_of_the_facts_so_far() -> None:
     for seed in range(60):
         dice = random.Random(seed)
         events = [some_event(dice, number) for number in range(25)]
-        history = History(Decoder(1).decode)
+        history = History(Decoder(1).decode_plain)
         for number, record in enumerate(log(events), 1):
             history.read(record)
             left = left_of_all(events[:number])
@@ -100,7 +100,7 @@ def test_what_leads_to_a_purchase_is_what_came_in_the_half_hour_before_it() -> N
         "credits.spent": {"credits": 1, "reason": "message"},
     }
     events = [event(kind, data[kind], id_=kind, at=at) for kind, at in times.items()]
-    history = History(Decoder(1).decode)
+    history = History(Decoder(1).decode_plain)
     for record in log([*events, paid("c1", "p", START + 60 * MINUTE)]):
         assert history.read(record).why_not == ""
     assert history.user is not None

@@ -5,13 +5,14 @@ from __future__ import annotations
 from projections.verify.retention import HORIZON_OF, kept
 from projections.verify.rows import KEYS
 from projections.verify.user import User
+from schemas.plain import plain
 from tests.support.folding import arrivals, at, message
 
 
 def test_sessions_are_made_of_the_actions_from_the_horizon_on() -> None:
     user = User(1)
     for arrival in arrivals([message(1, at(minutes)) for minutes in (0, 20, 40, 200)]):
-        user.apply(arrival.event, arrival.appended_at, arrival.partition, arrival.offset)
+        user.apply(plain(arrival.event), arrival.appended_at)
     assert [(key[1], row["session_end"]) for key, row in user.rows()["user_sessions"].items()] == [
         (at(0), at(40)), (at(200), at(200)),
     ]  # fmt: skip
