@@ -15,24 +15,20 @@ from projections.checkpoints import Place
 from schemas.errors import ConfigurationError, ServiceStopped
 from schemas.kafka.connection import client_options
 from schemas.kafka.consumer_stop import stop_consumer
-from schemas.kafka.log_reading import OnlyKey, accept_any_header_name, bare_records
+from schemas.kafka.log_reading import accept_any_header_name, bare_records
 from schemas.records import LogRecord, placed
 
 FETCH_BYTES: Final = 8 * 1024 * 1024
 """Most that is fetched ahead while a batch is written: what memory holds beside the batch in hand."""
 PARTITION_FETCH_BYTES: Final = 1024 * 1024
 READ_BACK_SECONDS: Final = 30.0
-_LOOK_SECONDS: Final = 0.02
-"""How long a fetch of one key's records waits for one: all that was fetched may be of others."""
 
 
 class LogReader:
     """A reader of some partitions; only committed records, transaction markers passed over."""
 
-    def __init__(self, bootstrap_servers: str, key: bytes | None = None) -> None:
-        """With `key` only the records of that key are returned."""
+    def __init__(self, bootstrap_servers: str) -> None:
         accept_any_header_name()
-        self._key = key
         self._consumer = AIOKafkaConsumer(
             **client_options(bootstrap_servers),
             enable_auto_commit=False,
@@ -40,7 +36,7 @@ class LogReader:
             isolation_level="read_committed",
             fetch_max_bytes=FETCH_BYTES,
             max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
-            key_deserializer=bare_records if key is None else OnlyKey(key),
+            key_deserializer=bare_records,
             fetch_max_wait_ms=500,
             retry_backoff_ms=200,
         )
@@ -68,9 +64,8 @@ class LogReader:
 
         Raises ConfigurationError if the log has lost the records that come next.
         """
-        seconds = timeout_seconds if self._key is None else min(timeout_seconds, _LOOK_SECONDS)
         try:
-            fetched = await self._consumer.getmany(timeout_ms=int(seconds * 1000), max_records=max_records)
+            fetched = await self._consumer.getmany(timeout_ms=int(timeout_seconds * 1000), max_records=max_records)
         except OffsetOutOfRangeError as error:
             raise ConfigurationError(
                 f"the log no longer has the records that come next ({error}): they were deleted, or the topic was "

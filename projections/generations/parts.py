@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 import asyncpg
 
@@ -33,6 +34,9 @@ from projections.settings import Settings
 from projections.sql import query
 from schemas.errors import ConfigurationError
 from schemas.partitioner import partition_of
+
+_BATCH_RECORDS: Final = 100_000
+"""A user's events are folded all at once, but of one who has more."""
 
 
 def tables_of(projection: str | None) -> tuple[str, ...]:
@@ -92,7 +96,14 @@ async def rebuild_user(settings: Settings, apply: Apply, telegram_id: int, plan:
         key = str(telegram_id).encode()
         origin = Origin(settings.bootstrap_servers, plan.log)
         reader = await stack.enter_async_context(origin.reader(key))
-        follower = Follower(settings, apply, connection=session, reader=reader, partition_counts=counts)
+        follower = Follower(
+            settings,
+            apply,
+            connection=session,
+            reader=reader,
+            partition_counts=counts,
+            batch_records=_BATCH_RECORDS,
+        )
         places = _places(settings, counts, key)
 
         live = _of(await positions(control), places)

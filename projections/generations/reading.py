@@ -12,6 +12,7 @@ from projections.checkpoints import Place
 from projections.log_reader import LogReader
 from projections.prefetch import Reader
 from projections.settings import Settings
+from projections.sources.broker import BrokerAddress
 from projections.sources.exported import ExportAddress
 from projections.sources.source import LogAddress, LogSource
 from schemas.errors import ConfigurationError
@@ -53,11 +54,14 @@ class Origin:
         Raises KafkaError when no broker answers, ConfigurationError for an export that can't be read.
         """
         async with AsyncExitStack() as stack:
-            if self.address is not None:
-                source = await stack.enter_async_context(self.address.open())
-                yield SourceReader(source, key, ends=is_offline(self.address))
+            address = self.address
+            if address is None and key is not None:
+                address = BrokerAddress(self.bootstrap_servers)
+            if address is not None:
+                source = await stack.enter_async_context(address.open())
+                yield SourceReader(source, key, ends=is_offline(address))
                 return
-            reader = LogReader(self.bootstrap_servers, key)
+            reader = LogReader(self.bootstrap_servers)
             stack.push_async_callback(reader.stop)
             await reader.start()
             yield reader

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import CorruptRecordException, KafkaError, LeaderNotAvailableError, OffsetOutOfRangeError
 
+from projections.sources.key_fetch import Fetched, fetcher
+from projections.sources.key_search import Found, find
 from projections.sources.source import Bounds
 from schemas.errors import ConfigurationError, ServiceStopped
 from schemas.kafka.connection import client_options, why_refused
 from schemas.kafka.consumer_stop import stop_consumer
-from schemas.kafka.log_reading import OnlyKey, accept_any_header_name
+from schemas.kafka.log_reading import accept_any_header_name, bare_records
 from schemas.records import LogRecord, Place, placed
 
 _REQUEST_MS: Final = 10_000
 _FETCH_MS: Final = 200
-_LOOK_MS: Final = 20
-"""For a record of one key: all that was fetched may be of others."""
 _PARTITION_FETCH_BYTES: Final = 4 * 1024 * 1024
+_PATIENCE_SECONDS: Final = 30.0
+"""How long a broker that is restarted, or hands a partition over, is waited for."""
+_AGAIN_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,6 @@ class BrokerAddress:
     async def open(self) -> AsyncIterator[BrokerSource]:
         """Connect: no group, no committed offsets, no reset. Raises ConfigurationError when no broker answers."""
         accept_any_header_name()
-        only = OnlyKey()
         try:
             admin = AIOKafkaAdminClient(**client_options(self.bootstrap_servers), request_timeout_ms=_REQUEST_MS)
             consumer = AIOKafkaConsumer(
@@ -44,7 +48,7 @@ class BrokerAddress:
                 auto_offset_reset="none",
                 isolation_level="read_committed",
                 max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
-                key_deserializer=only,
+                key_deserializer=bare_records,
             )
         except ValueError:
             raise self._unreachable() from None
@@ -56,7 +60,7 @@ class BrokerAddress:
                 if reason := await why_refused(client_options(self.bootstrap_servers)):
                     raise ConfigurationError(reason) from None
                 raise self._unreachable() from None
-            yield BrokerSource(admin, consumer, only)
+            yield BrokerSource(admin, consumer, client_options(self.bootstrap_servers))
         finally:
             await stop_consumer(consumer)
             await admin.close()
@@ -71,11 +75,11 @@ class BrokerAddress:
 class BrokerSource:
     """Reads through connections of its own; one `read` at a time."""
 
-    def __init__(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, only: OnlyKey) -> None:
-        """`only` is the consumer's key_deserializer."""
+    def __init__(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, options: Mapping[str, Any]) -> None:
+        """`options` are those with which both connect."""
         self._admin = admin
         self._consumer = consumer
-        self._only = only
+        self._secured = {name: value for name, value in options.items() if name != "bootstrap_servers"}
 
     async def bounds(self, topic: str) -> dict[int, Bounds]:
         """Return every partition with its first offset and its end as of now."""
@@ -111,18 +115,22 @@ class BrokerSource:
 
         Of one key alone where there is one.
         """
+        if key is not None:
+            for number, upto in end.items():
+                async with aclosing(self._of_key(Place(topic, number), start.get(number, 0), upto, key)) as reading:
+                    async for found in reading:
+                        yield number, found
+            return
         ends = {TopicPartition(topic, number): upto for number, upto in end.items() if start.get(number, 0) < upto}
         if not ends:
             return
-        self._only.key = key
         self._consumer.assign(list(ends))
         try:
             for place in ends:
                 self._consumer.seek(place, start.get(place.partition, 0))
             left = set(ends)
-            wait_ms = _FETCH_MS if key is None else _LOOK_MS
             while left:
-                for place, records in (await self._consumer.getmany(*left, timeout_ms=wait_ms)).items():
+                for place, records in (await self._consumer.getmany(*left, timeout_ms=_FETCH_MS)).items():
                     upto = ends[place]
                     if records and records[-1].offset >= upto:
                         records = [record for record in records if record.offset < upto]
@@ -134,13 +142,54 @@ class BrokerSource:
                 if done:
                     left -= done
                     self._consumer.pause(*done)
-        except OffsetOutOfRangeError as error:
-            raise ConfigurationError(
-                f"{topic} does not hold the records that were asked for ({error}): they were deleted, or the topic was "
-                "replaced (settings KAFKA_BOOTSTRAP_SERVERS, BOTPULSE_TOPIC_PREFIX)"
-            ) from None
         except KafkaError as error:
-            raise ServiceStopped(f"reading {topic}: {type(error).__name__}: {error}") from error
+            raise _told(topic, error) from None
         finally:
             self._consumer.unsubscribe()
-            self._only.key = None
+
+    async def _of_key(self, place: Place, at: int, end: int, key: bytes) -> AsyncGenerator[Sequence[LogRecord], None]:
+        name, moved = f"{place.topic}/{place.partition}", time.monotonic()
+        while at < end:
+            try:
+                host, port = await self._leader(place)
+                async with fetcher(host, port, self._secured) as broker:
+                    while at < end:
+                        records, next_offset = _found(await broker.fetch(*place, at), at, key)
+                        if next_offset > at:
+                            at, moved = next_offset, time.monotonic()
+                        if inside := [placed(record, place) for record in records if record.offset < end]:
+                            yield inside
+            except CorruptRecordException as error:
+                raise ServiceStopped(f"reading {name}: {error}") from None
+            except (KafkaError, OSError, TimeoutError) as error:
+                if isinstance(error, KafkaError) and not error.retriable:
+                    raise _told(place.topic, error) from None
+                if time.monotonic() > moved + _PATIENCE_SECONDS:
+                    raise ServiceStopped(f"reading {name}: {type(error).__name__}: {error}") from None
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _leader(self, place: Place) -> tuple[str, int]:
+        (described,) = await self._admin.describe_topics([place.topic])
+        leaders = {found["partition"]: found["leader"] for found in described["partitions"]}
+        brokers = {found["node_id"]: found for found in (await self._admin.describe_cluster())["brokers"]}
+        leader = brokers.get(leaders.get(place.partition))
+        if leader is None:
+            raise LeaderNotAvailableError(f"{place.topic}/{place.partition} has no leader now")
+        return leader["host"], leader["port"]
+
+
+def _found(fetched: Fetched, offset: int, key: bytes) -> Found:
+    buffer, begin, upto, aborted = fetched
+    found = find(buffer, begin, upto, key, offset, aborted)
+    if begin < upto and found.next_offset <= offset:
+        raise CorruptRecordException(f"no record at offset {offset} in {upto - begin} bytes")
+    return found
+
+
+def _told(topic: str, error: KafkaError) -> ConfigurationError | ServiceStopped:
+    if isinstance(error, OffsetOutOfRangeError):
+        return ConfigurationError(
+            f"{topic} does not hold the records that were asked for ({error}): they were deleted, or the topic was "
+            "replaced (settings KAFKA_BOOTSTRAP_SERVERS, BOTPULSE_TOPIC_PREFIX)"
+        )
+    return ServiceStopped(f"reading {topic}: {type(error).__name__}: {error}")

@@ -7,9 +7,6 @@ its wrong bytes as lone surrogates, as file names do in Python, and the rule of 
 A consumer whose key_deserializer is `bare_records` hands out records as the parser makes them: offset, timestamp, key,
 value and headers; whoever fetched them knows topic and partition. aiokafka's own records are frozen dataclasses, and
 making one costs as much as parsing it, a tenth of all that streams does with an event.
-
-One whose key_deserializer is an `OnlyKey` hands out the records of one key. A batch in whose bytes that key is nowhere
-is passed over as a whole: looking for a few bytes is a hundred times faster than making records of all.
 """
 
 from __future__ import annotations
@@ -25,7 +22,6 @@ from aiokafka.record.memory_records import MemoryRecords
 
 _LENGTH: Final = struct.Struct(">8xi")
 """Of a batch: what follows its base offset and this length."""
-_NOTHING: Final = memoryview(b"")
 
 
 def accept_any_header_name() -> None:
@@ -39,25 +35,19 @@ def bare_records(key: bytes | None) -> bytes | None:
     return key
 
 
-class OnlyKey:
-    """Marks a consumer, as its key_deserializer: it hands out bare records, those of `key` alone while there is one.
-
-    A change holds for what is fetched from then on: assign anew after it. A fetch may bring nothing, and still move on.
-    """
-
-    def __init__(self, key: bytes | None = None) -> None:
-        self.key = key
-
-    def __call__(self, key: bytes | None) -> bytes | None:
-        return key
+def records_of_key(batch: memoryview, key: bytes) -> list[Any]:
+    """Return the bare records of one key out of a batch, of the present format, with its header."""
+    try:
+        # One that is let go at once is neither counted nor looked through by the garbage collector.
+        return [record for record in DefaultRecordBatch(batch) if record.key == key]
+    except UnicodeDecodeError:
+        return [record for record in _AnyNames(batch) if record.key == key]
 
 
 class _PartitionRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has no types
     def __init__(self, tp: Any, records: Any, aborted: Any, offset: int, key_deserializer: Any, *others: Any) -> None:
         super().__init__(tp, records, aborted, offset, key_deserializer, *others)
-        self._bare = key_deserializer is bare_records or isinstance(key_deserializer, OnlyKey)
-        if isinstance(key_deserializer, OnlyKey):
-            records.only = key_deserializer.key
+        self._bare = key_deserializer is bare_records
 
     def __iter__(self) -> Iterator[Any]:
         records: Iterator[Any] = self._records_iterator
@@ -74,8 +64,6 @@ class _Batches:
         self._batches = MemoryRecords(fetched)
         self._fetched = fetched
         self._at = 0
-        self.only: bytes | None = None
-        """The one key whose records are wanted."""
 
     def size_in_bytes(self) -> int:
         return int(self._batches.size_in_bytes())
@@ -89,35 +77,27 @@ class _Batches:
             return None
         start = self._at
         self._at += _LENGTH.size + _LENGTH.unpack_from(self._fetched, start)[0]
-        only = self.only
         # The formats before this one had no headers.
         if not isinstance(batch, DefaultRecordBatch):
-            return batch if only is None else _Batch(batch, memoryview(self._fetched)[start : self._at], only)
-        if only is not None and not batch.compression_type and self._fetched.find(only, start, self._at) < 0:
-            return _Batch(batch, _NOTHING, only)
-        return _Batch(batch, memoryview(self._fetched)[start : self._at], only)
+            return batch
+        return _Batch(batch, memoryview(self._fetched)[start : self._at])
 
 
 class _Batch:
     """A batch as aiokafka reads it; where it can't, read again by its slower reader in Python."""
 
-    def __init__(self, batch: Any, content: memoryview, only: bytes | None) -> None:
-        """With no content nothing is wanted of it; with `only` the records of that key."""
+    def __init__(self, batch: Any, content: memoryview) -> None:
         self._batch = batch
         self._content = content
-        self._only = only
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
 
     def __iter__(self) -> Iterator[Any]:
-        if not self._content:
-            return iter(())
         try:
-            records = list(self._batch)
+            return iter(list(self._batch))
         except UnicodeDecodeError:
-            records = list(_AnyNames(self._content))
-        return iter(records if self._only is None else [record for record in records if record.key == self._only])
+            return iter(list(_AnyNames(self._content)))
 
     def __next__(self) -> Any:
         return next(self._batch)  # asked of control batches alone: their one record has no headers

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ from aiokafka.admin import NewTopic
 from deploy.kafka import admin, partition_counts
 from deploy.local import StackInfo
 from projections.checkpoints import Place
-from projections.log_reader import LogReader
+from projections.generations.reading import Origin
+from projections.sources import key_fetch
 from projections.sources.archive import DamagedExport, days_of
 from projections.sources.broker import BrokerAddress, BrokerSource
 from projections.sources.export import check, export_topic
@@ -99,19 +102,47 @@ async def everything(source: LogSource, topic: str, key: bytes | None = None) ->
 
 async def read_live(stack: StackInfo, topic: str, key: bytes, ends: dict[int, int]) -> list[tuple[int, int]]:
     """The places of one key's records as a rebuild of one user reads them."""
-    reader = LogReader(stack.bootstrap_servers, key)
-    await reader.start()
-    try:
+    async with Origin(stack.bootstrap_servers).reader(key) as reader:
         places = [Place(topic, number) for number in ends]
         reader.assign(dict.fromkeys(places, 0))
         found: list[tuple[int, int]] = []
         while any([await reader.position(place) < ends[place.partition] for place in places]):
             for place, records in (await reader.fetch(1_000, 0.5)).items():
-                found += [(place.partition, record.offset) for record in records if record.key == key]
+                found += [(place.partition, record.offset) for record in records]
                 assert all(record.key == key for record in records)
         return sorted(found)
+
+
+@asynccontextmanager
+async def breaking(stack: StackInfo, answers: int) -> AsyncIterator[tuple[tuple[str, int], list[int]]]:
+    """Stand in front of a broker: every connection is cut after so many bytes of answers.
+
+    Yields the address, and how much went through each connection that is over.
+    """
+    over: list[int] = []
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int) -> int:
+        done = 0
+        with contextlib.suppress(OSError):
+            while done < most and (content := await reader.read(min(most - done, 16 * 1024))):
+                done += len(content)
+                writer.write(content)
+                await writer.drain()
+        writer.close()
+        return done
+
+    async def serve(client: asyncio.StreamReader, answering: asyncio.StreamWriter) -> None:
+        broker, requests = await asyncio.open_connection(*stack.bootstrap_servers.split(":"))
+        asking = asyncio.create_task(forward(client, requests, 1 << 60))
+        over.append(await forward(broker, answering, answers))
+        requests.close()
+        await asking
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname(), over
     finally:
-        await reader.stop()
+        server.close()
 
 
 def stats(folder: Path) -> dict[Path, Any]:
@@ -143,6 +174,42 @@ async def test_one_keys_records_are_the_same_as_among_all(
             assert await everything(exported, topic, key) == wanted
             assert await read_live(stack, topic, key, ends) == [record[:2] for record in wanted]
     assert await everything(source, topic) == whole, "one key's reading ends with it"
+
+
+async def test_one_keys_records_among_transactions_and_records_larger_than_a_fetch(
+    stack: StackInfo, topic: str, source: BrokerSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=stack.bootstrap_servers, transactional_id=topic) as producer:
+        for number in range(9):
+            # On one partition the log ends with a marker, on the other behind a transaction that came to nothing.
+            await producer.begin_transaction()
+            for key in (b"7", b"8"):
+                await producer.send(topic, b"7" * (3_000 if number == 4 else 10), key, partition=number % 2)
+            await (producer.abort_transaction if number % 3 else producer.commit_transaction)()
+    whole = await everything(source, topic)
+    assert len(whole) == 6
+    for size in (key_fetch.FETCH_BYTES, 400):
+        monkeypatch.setattr(key_fetch, "FETCH_BYTES", size)
+        for key in (b"7", b"8"):
+            assert await everything(source, topic, key) == [record for record in whole if record[3] == key]
+
+
+async def test_one_keys_records_over_connections_that_are_lost(
+    stack: StackInfo, topic: str, source: BrokerSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=stack.bootstrap_servers, acks="all", max_batch_size=512) as producer:
+        for number in range(400):
+            await producer.send(topic, b"x" * 100, b"%d" % (number % 13), partition=number % 2)
+    monkeypatch.setattr(key_fetch, "FETCH_BYTES", 1_000)
+    wanted = [record for record in await everything(source, topic) if record[3] == b"7"]
+    async with breaking(stack, 12_000) as (address, over):
+
+        async def leader(_: BrokerSource, __: Place) -> tuple[str, int]:
+            return address
+
+        monkeypatch.setattr(BrokerSource, "_leader", leader)
+        assert await everything(source, topic, b"7") == wanted
+        assert over.count(12_000) > 2
 
 
 async def test_days_come_back_byte_for_byte_and_are_written_once(

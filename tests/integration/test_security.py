@@ -82,6 +82,7 @@ async def test_the_whole_way(place: Secured, tmp_path: Path, monkeypatch: pytest
         await done(operator, "simulate", "--events=300", "--users=20", "--seed=5")
         await done(operator, "wait", "--timeout=60")
         await done(operator, "verify")
+        assert "premium" in (await done(operator, "explain", "7")).out  # read over a connection of its own kind
         await eventually(lambda: get(port, "/readyz")[0] == 200, "the exporter has read")
         assert [worker.terminate() for worker in workers] == [0, 0, 0], [worker.output for worker in workers]
     text = "".join(worker.output for worker in workers)

@@ -17,15 +17,31 @@ class _Name(str):
         return self.raw
 
 
+def _builder(codec: int) -> _DefaultRecordBatchBuilderPy:
+    return _DefaultRecordBatchBuilderPy(2, codec, 0, -1, -1, 0, 1 << 20)
+
+
+def _header(raw: bytes) -> tuple[str, bytes]:
+    name = _Name("x")
+    name.raw = raw
+    return name, b"h"
+
+
+def batch_with_names(values: list[tuple[bytes, bytes, bytes]], codec: int) -> bytes:
+    """Return a batch of (key, value, header's name), at the offsets from 0 on."""
+    builder = _builder(codec)
+    for offset, (key, value, raw) in enumerate(values):
+        assert builder.append(offset, timestamp=1, key=key, value=value, headers=[_header(raw)]) is not None
+    return bytes(builder.build())
+
+
 async def publish(
     bootstrap_servers: str, topic: str, partition: int, values: list[tuple[bytes, bytes, bytes]], codec: int
 ) -> None:
     """Write (key, value, header's name) as one batch of one partition."""
     async with AIOKafkaProducer(bootstrap_servers=bootstrap_servers) as producer:
         batch = producer.create_batch()
-        batch._builder = _DefaultRecordBatchBuilderPy(2, codec, 0, -1, -1, 0, 1 << 20)
+        batch._builder = _builder(codec)
         for key, value, raw in values:
-            name = _Name("x")
-            name.raw = raw
-            assert batch.append(timestamp=None, key=key, value=value, headers=[(name, b"h")]) is not None
+            assert batch.append(timestamp=None, key=key, value=value, headers=[_header(raw)]) is not None
         await (await producer.send_batch(batch, topic, partition=partition))
