@@ -179,6 +179,20 @@ def records_of(folder: Path, topic: str, part: Part, key: bytes | None = None) -
         raise DamagedExport(f"{path} is damaged: {count:,} records, {part.records:,} by the manifest")
 
 
+def last_record(folder: Path, topic: str, part: Part) -> ArchivedRecord | None:
+    """Return a part's last record, None where it has none. Raises DamagedExport, naming the file."""
+    if not part.records:
+        return None
+    path = folder / part.file
+    try:
+        with path.open("rb") as file:
+            file.seek(sum(part.frames[:-1]))
+            lines = bytes(cramjam.zstd.decompress(file.read(part.frames[-1]))).splitlines()
+        return _record(topic, part.partition, orjson.loads(lines[-1]))
+    except (OSError, ValueError, LookupError, TypeError, cramjam.DecompressionError) as error:
+        raise DamagedExport(f"{path} is damaged: {type(error).__name__}: {error}") from None
+
+
 def _record(topic: str, partition: int, line: dict[str, Any]) -> ArchivedRecord:
     # Null is a legal header value in Kafka, which the type of a record does not say.
     headers: Any = [

@@ -16,6 +16,7 @@ import cramjam
 
 from projections.sources.archive import MANIFEST, DamagedExport, Day, Part, days_of, encode_record, records_of
 from projections.sources.broker import BrokerSource
+from projections.sources.same_log import check_same_log
 from schemas.errors import ConfigurationError
 
 FRAME_BYTES: Final = 4 * 1024 * 1024
@@ -63,6 +64,7 @@ async def export_topic(
                 f"{place} goes up to {upto:,} in partition {number}, the log only to {bounds[number].end:,}: this "
                 "export is of another log"
             )
+    await check_same_log(source, folder, topic, days)
     starts = {number: found.first for number, found in bounds.items()}
     for day in done:
         for part in day.parts:

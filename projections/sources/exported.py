@@ -9,6 +9,7 @@ from pathlib import Path
 
 from projections.sources.archive import days_of, records_of
 from projections.sources.broker import BrokerAddress, BrokerSource
+from projections.sources.same_log import check_same_log
 from projections.sources.source import Bounds
 from schemas.errors import ConfigurationError
 from schemas.records import LogRecord
@@ -39,12 +40,20 @@ class ExportSource:
     def __init__(self, folder: Path, rest: BrokerSource | None = None) -> None:
         self._folder = folder
         self._rest = rest
+        self._checked: set[str] = set()
+        """Topics of which export and log are known to be of one another."""
 
     async def bounds(self, topic: str) -> dict[int, Bounds]:
-        """Return every partition with its first offset and its end, as of now where the log goes on."""
+        """Return every partition with its first offset and its end, as of now where the log goes on.
+
+        Raises ConfigurationError where that is another log than the exported one.
+        """
         exported = self._exported(topic)
         if self._rest is None:
             return exported
+        if topic not in self._checked:
+            await check_same_log(self._rest, self._folder, topic, days_of(self._folder, topic))
+            self._checked.add(topic)
         now = await self._rest.bounds(topic)
         return {number: Bounds(exported.get(number, found).first, found.end) for number, found in now.items()}
 

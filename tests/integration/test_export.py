@@ -248,11 +248,16 @@ async def test_days_come_back_byte_for_byte_and_are_written_once(
 
 
 async def test_a_day_is_never_exchanged_for_one_of_another_log(stack: StackInfo, topic: str, tmp_path: Path) -> None:
-    """Neither a day that is over nor the open one, when the topic was made anew."""
-    for partitions, fault in ((2, "goes up to"), (1, "has a partition 1")):
+    """Neither a day that is over nor the open one, when the topic was made anew, and may have grown further since."""
+    cases = (
+        (2, range(2), "goes up to"),
+        (1, range(60), "has a partition 1"),
+        (2, range(1, 90), rf"has another record than the log as {topic}/0/89"),
+    )
+    for number, (partitions, hours, fault) in enumerate(cases):
         await make_anew(stack, topic, 2)
         await fill(stack, topic, range(60))
-        folders = {days: tmp_path / f"{partitions}-{days}" for days in ("open alone", "closed and open")}
+        folders = {days: tmp_path / f"{number}-{days}" for days in ("open alone", "closed and open")}
         async with BrokerAddress(stack.bootstrap_servers).open() as source:
             for days, folder in folders.items():
                 now = FIRST if days == "open alone" else FIRST + 60 * HOUR
@@ -261,13 +266,18 @@ async def test_a_day_is_never_exchanged_for_one_of_another_log(stack: StackInfo,
         before = stats(tmp_path)
         await make_anew(stack, topic, partitions)
         # With one partition less, the one that is left has more than before.
-        await fill(stack, topic, range(2 if partitions == 2 else 60), partitions=partitions)
+        await fill(stack, topic, hours, partitions=partitions)
         async with BrokerAddress(stack.bootstrap_servers).open() as source:
             for folder in folders.values():
                 for with_open_day in (False, True):
                     with pytest.raises(ConfigurationError, match=f"{fault}.*is of another log") as refused:
                         await export_topic(source, topic, folder, now=FIRST + 60 * HOUR, with_open_day=with_open_day)
                     assert str(folder) in str(refused.value)
+                    assert "\n" not in str(refused.value)
+        if number == 2:
+            async with ExportAddress(folders["closed and open"], BrokerAddress(stack.bootstrap_servers)).open() as both:
+                with pytest.raises(ConfigurationError, match=f"{fault}.*is of another log"):
+                    await everything(both, topic)
         assert stats(tmp_path) == before
 
 
