@@ -21,7 +21,6 @@ from schemas.codec import Decoder
 from schemas.partitioner import partition_of
 from schemas.records import CONTENT_TYPE_HEADER, Place, PlacedRecord
 from schemas.topics import Topic, Topics
-from streams.batch import fold_batch
 from streams.state import PartitionState
 
 BATCH_RECORDS: Final = 5_000
@@ -45,6 +44,8 @@ class Past:
 
 def fold(log: Log, topic: str, partitions: int) -> Past:
     """Fold a log as a stream worker would that had it to itself."""
+    from streams.batch import fold_batch  # not above: it brings Faust, which no other command has to wait for
+
     past = Past()
     now = int(time.time() * 1000)
     batches: list[list[PlacedRecord]] = [[] for _ in range(partitions)]

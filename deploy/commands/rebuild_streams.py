@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 from rich import box
@@ -13,8 +13,10 @@ from rich.table import Table
 
 from deploy.console import Bar, Interrupts, bar, interruptible, print_json, say
 from deploy.settings import Settings
-from streams.rebuild import Rebuild, Rebuilt
 from streams.settings import Settings as StreamsSettings
+
+if TYPE_CHECKING:
+    from streams.rebuild import Rebuild, Rebuilt
 
 SHOWN: Final = 20
 """Differences that are printed."""
@@ -25,6 +27,8 @@ def rebuild_streams(*, dry_run: bool, yes: bool, as_json: bool) -> None:
 
     Exit status 1 when it differs and was not mended.
     """
+    from streams.rebuild import Rebuild  # not above: it brings Faust, which no other command has to wait for
+
     settings = Settings.from_environment()
     servers: dict[str, Any] = {"KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap_servers()}
     streams = StreamsSettings(**servers)

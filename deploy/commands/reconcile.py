@@ -18,7 +18,6 @@ from deploy.console import Json, bar, print_json
 from deploy.database import database
 from deploy.reconcile.compare import Charge, Finding, Refunded, differences, refunded
 from deploy.reconcile.lists import entries, stars, stripe
-from deploy.reconcile.providers import star_transactions, stripe_charges
 from deploy.settings import Settings
 from projections import sql
 from schemas.errors import ConfigurationError
@@ -45,6 +44,8 @@ def stars_command(source: _List, as_json: Json = False) -> None:
 
     A chargeback of Apple or Google is in no update: it shows here alone. Exit status 1 when anything differs.
     """
+    from deploy.reconcile.providers import star_transactions  # not above: it brings aiohttp
+
     _reconcile("telegram_stars", source, stars, star_transactions, as_json=as_json)
 
 
@@ -55,6 +56,8 @@ def stripe_command(source: _List, as_json: Json = False) -> None:
     A file is a list of charges, or of balance transactions with expand[]=data.source. Exit status 1 when anything
     differs.
     """
+    from deploy.reconcile.providers import stripe_charges  # not above: it brings aiohttp
+
     _reconcile("stripe", source, stripe, stripe_charges, as_json=as_json)
 
 
