@@ -85,7 +85,7 @@ async def export_topic(
         # A clock that went back must not bring a day twice.
         today = max(today, day_after + timedelta(days=1)) if day_after > date.min else today
         closed = today <= last_closed
-        if not closed and not with_open_day:
+        if not closed and (not with_open_day or today == date.max):
             break
         ends = {number: found.end for number, found in bounds.items()}
         if closed:
@@ -136,8 +136,9 @@ async def _write_day(
                 async for _, records in source.read(day.topic, {number: starts[number]}, {number: ends[number]}):
                     for record in records:
                         file.add(encode_record(record))
-                    done += len(records)
-                    progress(done)
+                    progress(done + records[-1].offset + 1 - starts[number])
+            done += ends[number] - starts[number]
+            progress(done)
             parts.append(
                 Part(number, starts[number], ends[number], file.records, file.sha256.hexdigest(), tuple(file.frames))
             )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -122,15 +122,14 @@ async def verify_partition(
 ) -> Part:
     """Fold one partition a second time and compare it with what `connection` sees.
 
-    `progress` is told the number of records that were read since the last call.
+    `progress` is told how many offsets of the log were read since the last call.
     """
     part = Part(job.partition)
     topics = job.topics
     events = await _by_key(source, topics.events.name, job, progress)
     changes = await _by_key(source, topics.tier_changes.name, job, progress)
     if job.selection.is_all:
-        async for _, records in source.read(topics.dead_letters.name, {}, job.end_of(topics.dead_letters.name)):
-            progress(len(records))
+        async for records in _read(source, topics.dead_letters.name, job, progress):
             for letter in _decoded(records, decode_letter):
                 part.shared.refused(letter)
     aggregates = Aggregates()
@@ -187,14 +186,22 @@ async def _by_key(
     source: LogSource, topic: str, job: Job, progress: Callable[[int], None]
 ) -> dict[bytes | None, list[LogRecord]]:
     found: defaultdict[bytes | None, list[LogRecord]] = defaultdict(list)
-    key = job.selection.key
-    async for _, records in source.read(topic, {}, job.end_of(topic), key):
-        progress(len(records) if key is None else 0)
+    async for records in _read(source, topic, job, progress):
         for record in job.selection.of(records):
             found[record.key].append(record)
-    if key is not None:
-        progress(job.ends[topic])
     return found
+
+
+async def _read(
+    source: LogSource, topic: str, job: Job, progress: Callable[[int], None]
+) -> AsyncIterator[Sequence[LogRecord]]:
+    at, end = 0, job.ends[topic]
+    async for _, records in source.read(topic, {}, job.end_of(topic), job.selection.key):
+        # By offsets: not every one of them has a record, or one that is wanted.
+        progress(records[-1].offset + 1 - at)
+        at = records[-1].offset + 1
+        yield records
+    progress(end - at)
 
 
 def _decoded(records: Sequence[LogRecord], decode: Callable[[LogRecord], Any]) -> Iterator[Any]:

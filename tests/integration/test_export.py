@@ -177,7 +177,7 @@ async def test_one_keys_records_are_the_same_as_among_all(
 
 
 async def test_one_keys_records_among_transactions_and_records_larger_than_a_fetch(
-    stack: StackInfo, topic: str, source: BrokerSource, monkeypatch: pytest.MonkeyPatch
+    stack: StackInfo, topic: str, source: BrokerSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with AIOKafkaProducer(bootstrap_servers=stack.bootstrap_servers, transactional_id=topic) as producer:
         for number in range(9):
@@ -188,6 +188,18 @@ async def test_one_keys_records_among_transactions_and_records_larger_than_a_fet
             await (producer.abort_transaction if number % 3 else producer.commit_transaction)()
     whole = await everything(source, topic)
     assert len(whole) == 6
+    told: list[tuple[int, int]] = []
+    (day,) = await export_topic(
+        source,
+        topic,
+        tmp_path,
+        now=datetime.now(UTC),
+        with_open_day=True,
+        progress=lambda *done: told.append(done),
+    )
+    assert day.records == 6
+    assert told == sorted(told)
+    assert told[-1] == (27, 27), "a bar ends at its total, whatever offsets have no record"
     for size in (key_fetch.FETCH_BYTES, 400):
         monkeypatch.setattr(key_fetch, "FETCH_BYTES", size)
         for key in (b"7", b"8"):
