@@ -5,75 +5,65 @@ Exit status 0 is fine, 1 a finding or a difference, 2 wrong use or configuration
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Iterable
+from typing import Final
 
 import typer
 
-from deploy.commands import (
-    acls,
-    audit,
-    backfill,
-    bench,
-    dead_letters,
-    demo,
-    explain,
-    export,
-    maintenance,
-    migrate,
-    publish,
-    rebuild,
-    reconcile,
-    run,
-    schemas,
-    settings,
-    simulate,
-    stack,
-    status,
-    tiers,
-    topics,
-    user,
-    verify,
-    wait,
-)
 from schemas.errors import BotpulseError
 
-app = typer.Typer(
-    name="botpulse",
-    help="Botpulse: a paid Telegram bot's events become tiers, dashboards and an audit trail.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+MODULES: Final = (
+    "stack",
+    "status",
+    "migrate",
+    "maintenance",
+    "run",
+    "settings",
+    "topics",
+    "acls",
+    "simulate",
+    "publish",
+    "wait",
+    "demo",
+    "bench",
+    "user",
+    "tiers",
+    "backfill",
+    "reconcile",
+    "schemas",
+    "verify",
+    "audit",
+    "dead_letters",
+    "explain",
+    "rebuild",
+    "export",
 )
-stack.register(app)
-status.register(app)
-migrate.register(app)
-maintenance.register(app)
-run.register(app)
-settings.register(app)
-topics.register(app)
-acls.register(app)
-simulate.register(app)
-publish.register(app)
-wait.register(app)
-demo.register(app)
-bench.register(app)
-user.register(app)
-tiers.register(app)
-backfill.register(app)
-reconcile.register(app)
-schemas.register(app)
-verify.register(app)
-audit.register(app)
-dead_letters.register(app)
-explain.register(app)
-rebuild.register(app)
-export.register(app)
+"""Those of deploy.commands, in the order of the help. All but the first have one command, or group, of their name."""
+
+
+def command_line(modules: Iterable[str] = MODULES) -> typer.Typer:
+    """Return `botpulse` with the commands of these modules."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    # With a callback, one command alone is asked for by its name too.
+    app.callback(help="Botpulse: a paid Telegram bot's events become tiers, dashboards and an audit trail.")(_nothing)
+    for name in modules:
+        importlib.import_module(f"deploy.commands.{name}").register(app)
+    return app
+
+
+def _nothing() -> None:
+    return None
 
 
 def main() -> None:
     """Run the command line; errors meant for people end in one line and their exit status."""
+    named = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), "").replace("-", "_")
+    # What only other commands need takes longer to import than many a command takes.
+    app = command_line([named] if named in MODULES[1:] else MODULES)
     try:
-        app()
+        app(prog_name="botpulse")
     except BotpulseError as error:
         print(f"botpulse: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_status)

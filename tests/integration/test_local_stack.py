@@ -117,7 +117,7 @@ async def test_two_starts_at_once_give_one_stack_that_every_command_finds_and_do
 def test_env_quotes_what_a_shell_would_take_apart(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from typer.testing import CliRunner
 
-    from deploy.cli import app
+    from deploy.cli import command_line
 
     home.mkdir()
     me = psutil.Process()
@@ -125,7 +125,7 @@ def test_env_quotes_what_a_shell_would_take_apart(home: Path, monkeypatch: pytes
     state = State(data=home / "data", complete=True, password="a b'c$(d)")
     write_state(home / "state.json", state.with_kafka(port=1, process=mine).with_postgres(port=2, process=mine))
     monkeypatch.setenv("BOTPULSE_HOME", str(home))
-    _, url = values_in_a_shell(CliRunner().invoke(app, ["env"]).stdout)
+    _, url = values_in_a_shell(CliRunner().invoke(command_line(), ["env"]).stdout)
     assert url == "postgresql://botpulse:a b'c$(d)@127.0.0.1:2/botpulse"
     write_state(home / "state.json", state)
 
