@@ -41,6 +41,8 @@ MODULES: Final = (
     "export",
 )
 """Those of deploy.commands, in the order of the help. All but the first have one command, or group, of their name."""
+OF_THE_STACK: Final = ("up", "down", "env")
+"""The commands of the first."""
 
 
 def command_line(modules: Iterable[str] = MODULES) -> typer.Typer:
@@ -59,9 +61,11 @@ def _nothing() -> None:
 
 def main() -> None:
     """Run the command line; errors meant for people end in one line and their exit status."""
-    named = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), "").replace("-", "_")
+    named = "".join(sys.argv[1:2]).replace("-", "_")
+    if named in OF_THE_STACK:
+        named = MODULES[0]
     # What only other commands need takes longer to import than many a command takes.
-    app = command_line([named] if named in MODULES[1:] else MODULES)
+    app = command_line([named] if named in MODULES else MODULES)
     try:
         app(prog_name="botpulse")
     except BotpulseError as error:
