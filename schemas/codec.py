@@ -7,7 +7,7 @@ envelope, data, key, partition, `time` against the broker's, limits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Set
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any, Final, Generic, TypeVar
@@ -132,7 +132,7 @@ class Decoder(_RecordDecoder[BotEvent]):
         self._place_of: Any = self._partition_of
         self._validate_plain: Callable[[bytes], PlainEvent] = self._make_validator
 
-    def lying_on(self, partition: int, keys: set[bytes | None], known: Container[bytes | None]) -> set[bytes | None]:
+    def lying_on(self, partition: int, keys: Set[bytes | None], known: Container[bytes | None]) -> Set[bytes | None]:
         """Return those of the keys that belong on this partition; of the `known` ones it is known that they do.
 
         Keys that are longer than any subject are among them, wherever they belong: they cost too much to hash, and are
@@ -140,7 +140,7 @@ class Decoder(_RecordDecoder[BotEvent]):
         """
         strangers = [key for key in keys if key is not None and len(key) <= LONGEST_SUBJECT_BYTES and key not in known]
         places = partitions_of(strangers, self._partition_count)
-        return keys.difference(key for key, place in zip(strangers, places, strict=True) if place != partition)
+        return keys - {key for key, place in zip(strangers, places, strict=True) if place != partition}
 
     def decode_plain(self, record: BareRecord, partition: int, known: Container[bytes | None] = ()) -> PlainEvent:
         """As `decode_at`, by the same rule, but return the event as a dictionary (`schemas.plain`), and faster.

@@ -67,7 +67,9 @@ def fold_batch(records: Sequence[BareRecord], place: Place, decoder: Decoder, st
     decode, partition = decoder.decode_plain, place.partition
     # The state has keys of this partition alone, and those that it doesn't have are worked out together: one by one
     # that would cost as much as folding a new user's first event.
-    known = decoder.lying_on(partition, {record.key for record in records}, state.users())
+    last = {record.key: record.offset for record in records}
+    known = decoder.lying_on(partition, last.keys(), state.users())
+    finishes = not state.keeps_decoded(len(last))
     for record in records:
         try:
             event = decode(record, partition, known)
@@ -105,6 +107,9 @@ def fold_batch(records: Sequence[BareRecord], place: Place, decoder: Decoder, st
             cause = Cause(event["source"], event["id"], record.timestamp)
             outcome.tier_changes.append(tier_change(event["subject"], cause, decision, fold.user.rules))
             outcome.moves[decision.previous, decision.current] += 1
+        if finishes and offset == last[key]:
+            state.finish(key)
+            del folds[key]
     outcome.folded.update(folded)
     return outcome
 

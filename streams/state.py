@@ -18,8 +18,8 @@ DECODED_ENTRIES = 8_000
 class PartitionState:
     """Aggregates and entries of one partition's users.
 
-    `merge_*` take records read back from the changelog topics; `user`, `entry` and `touch` serve the fold; `changes`
-    gives the records that make the fold durable, and `stored` keeps them once they are acknowledged.
+    `merge_*` take records read back from the changelog topics; `user`, `finish`, `entry` and `touch` serve the fold;
+    `changes` gives the records that make the fold durable, and `stored` keeps them once they are acknowledged.
     """
 
     def __init__(self) -> None:
@@ -29,6 +29,7 @@ class PartitionState:
         self._decoded_users: dict[bytes, UserAggregate] = {}
         self._decoded_entries: dict[bytes, Entry] = {}
         self._touched_users: dict[bytes, UserAggregate] = {}
+        self._finished_users: dict[bytes, bytes] = {}
         self._touched_entries: set[bytes] = set()
         self._outdated_users: set[bytes] = set()
         self._outdated_entries: set[bytes] = set()
@@ -111,12 +112,26 @@ class PartitionState:
 
     def user(self, key: bytes) -> UserAggregate:
         """The user's aggregate, a new one for a user never seen; it will be among the changes."""
-        user = self._touched_users.get(key) or self._decoded_users.get(key)
+        user = self._touched_users.get(key)
         if user is None:
-            value = self._users.get(key)
-            user = aggregate.decode(value) if value is not None else UserAggregate()
-        self._touched_users[key] = user
+            value = self._finished_users.pop(key, None) or self._users.get(key)
+            user = self._decoded_users.get(key)
+            if user is None:
+                user = aggregate.decode(value) if value is not None else UserAggregate()
+            self._touched_users[key] = user
         return user
+
+    def keeps_decoded(self, users: int) -> bool:
+        """Whether a batch's aggregates are kept decoded for the next batch, which it touches so many of."""
+        return users <= DECODED_AGGREGATES
+
+    def finish(self, key: bytes) -> None:
+        """Encode a touched aggregate now, and let go of it.
+
+        For the last event of a user in a batch of very many users: all their aggregates together would push everything
+        else out of the processor's caches, and be fetched back one by one for `changes`.
+        """
+        self._finished_users[key] = self._touched_users.pop(key).encode()
 
     def entry(self, key: bytes, kind: str, applied: int) -> Entry:
         """The entry as an aggregate that has applied up to `applied` knows it."""
@@ -141,7 +156,8 @@ class PartitionState:
 
     def changes(self) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:
         """The new values of all touched aggregates and entries since the last call of `stored`."""
-        users = [(key, user.encode()) for key, user in self._touched_users.items()]
+        users = [*self._finished_users.items()]
+        users += [(key, user.encode()) for key, user in self._touched_users.items()]
         entries = [(key, self._decoded_entries[key].encode()) for key in self._touched_entries]
         return users, entries
 
@@ -151,11 +167,12 @@ class PartitionState:
         self.greatest_applied = max(self.greatest_applied, applied)
         self._users.update(users)
         self._entries.update(entries)
-        if len(self._touched_users) + len(self._decoded_users) > DECODED_AGGREGATES:
+        if not self.keeps_decoded(len(users) + len(self._decoded_users)):
             self._decoded_users.clear()
-        if len(self._touched_users) <= DECODED_AGGREGATES:
+        if self.keeps_decoded(len(users)):
             self._decoded_users.update(self._touched_users)
         self._touched_users.clear()
+        self._finished_users.clear()
         self._touched_entries.clear()
         if len(self._decoded_entries) > DECODED_ENTRIES:
             self._decoded_entries.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams import ledger
-from streams.aggregate import UserAggregate
+from streams.aggregate import UserAggregate, decode
 from streams.ledger import AmountState, Entry
 from streams.state import PartitionState
 
@@ -82,3 +82,17 @@ def test_what_is_stored_is_no_change_any_more() -> None:
     assert state.changes() == ([], [])
     assert state.user(USER).messages == 3
     assert [key for key, _ in state.changes()[0]] == [USER]
+
+
+def test_an_aggregate_that_is_finished_and_touched_again_is_written_once() -> None:
+    state = PartitionState()
+    state.merge_users(changelog((USER, aggregate(5))))
+    for applied in (6, 7):
+        user = state.user(USER)
+        assert user.applied == applied - 1
+        user.applied = user.messages = applied
+        state.finish(USER)
+    assert state.changes() == ([(USER, aggregate(7))], [])
+    state.user(USER).messages = 8
+    ((_, value),) = state.changes()[0]
+    assert decode(value).messages == 8
