@@ -95,7 +95,15 @@ async def rebuild_user(settings: Settings, apply: Apply, telegram_id: int, plan:
         source = await _hide_live_tables(session)
         key = str(telegram_id).encode()
         origin = Origin(settings.bootstrap_servers, plan.log)
-        reader = await stack.enter_async_context(origin.reader(key))
+        left = 0
+
+        def passed(offsets: int) -> None:
+            # What came since the bar began is looked through as well.
+            nonlocal left
+            watcher.moved(min(offsets, left))
+            left -= min(offsets, left)
+
+        reader = await stack.enter_async_context(origin.reader(key, passed))
         follower = Follower(
             settings,
             apply,
@@ -107,10 +115,11 @@ async def rebuild_user(settings: Settings, apply: Apply, telegram_id: int, plan:
         places = _places(settings, counts, key)
 
         live = _of(await positions(control), places)
-        watcher.step("folding the user's events", sum(live.values()))
+        left = sum(live.values())
+        watcher.step("folding the user's events", left)
         began = time.monotonic()
         await follower.adopt(live)
-        await follower.follow(live, watcher.moved)
+        await follower.follow(live)
         folded = time.monotonic()
         async with _met(control, follower, places):
             differences = await compare(session, source, telegram_id=telegram_id)

@@ -14,7 +14,7 @@ from projections.prefetch import Reader
 from projections.settings import Settings
 from projections.sources.broker import BrokerAddress
 from projections.sources.exported import ExportAddress
-from projections.sources.source import LogAddress, LogSource
+from projections.sources.source import LogAddress, LogSource, Passed, tell_nobody
 from schemas.errors import ConfigurationError
 from schemas.records import LogRecord
 
@@ -48,8 +48,8 @@ class Origin:
     address: LogAddress | None = None
 
     @asynccontextmanager
-    async def reader(self, key: bytes | None = None) -> AsyncIterator[Reader]:
-        """Open it; with `key` only for the records of that key.
+    async def reader(self, key: bytes | None = None, passed: Passed = tell_nobody) -> AsyncIterator[Reader]:
+        """Open it; with `key` only for the records of that key, and `passed` is told what was looked through.
 
         Raises KafkaError when no broker answers, ConfigurationError for an export that can't be read.
         """
@@ -59,7 +59,7 @@ class Origin:
                 address = BrokerAddress(self.bootstrap_servers)
             if address is not None:
                 source = await stack.enter_async_context(address.open())
-                yield SourceReader(source, key, ends=is_offline(address))
+                yield SourceReader(source, key, passed, ends=is_offline(address))
                 return
             reader = LogReader(self.bootstrap_servers)
             stack.push_async_callback(reader.stop)
@@ -70,11 +70,14 @@ class Origin:
 class SourceReader:
     """Reads a source as the live worker reads the broker: topic after topic, on and on from given positions."""
 
-    def __init__(self, source: LogSource, key: bytes | None = None, *, ends: bool = False) -> None:
+    def __init__(
+        self, source: LogSource, key: bytes | None = None, passed: Passed = tell_nobody, *, ends: bool = False
+    ) -> None:
         """With `ends` nothing comes after what the source has now."""
         self._source = source
         self._ends = ends
         self._key = key
+        self._passed = passed
         self._positions: dict[Place, int] = {}
         self._began_at: dict[Place, int] = {}
         self._left: set[Place] = set()
@@ -125,7 +128,7 @@ class SourceReader:
             if missing:
                 raise ConfigurationError(f"{topic}/{missing[0]} is not on the log that is read")
             end = {number: max(at, bounds[number].end) for number, at in start.items()}
-            async with aclosing(self._source.read(topic, start, end, self._key)) as reading:
+            async with aclosing(self._source.read(topic, start, end, self._key, self._passed)) as reading:
                 async for number, records in reading:
                     place = Place(topic, number)
                     if place not in self._left:

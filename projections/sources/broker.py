@@ -15,7 +15,7 @@ from aiokafka.errors import CorruptRecordException, KafkaError, LeaderNotAvailab
 
 from projections.sources.key_fetch import Fetched, fetcher
 from projections.sources.key_search import Found, find
-from projections.sources.source import Bounds
+from projections.sources.source import Bounds, Passed, tell_nobody
 from schemas.errors import ConfigurationError, ServiceStopped
 from schemas.kafka.connection import client_options, why_refused
 from schemas.kafka.consumer_stop import stop_consumer
@@ -109,7 +109,12 @@ class BrokerSource:
         }
 
     async def read(
-        self, topic: str, start: Mapping[int, int], end: Mapping[int, int], key: bytes | None = None
+        self,
+        topic: str,
+        start: Mapping[int, int],
+        end: Mapping[int, int],
+        key: bytes | None = None,
+        passed: Passed = tell_nobody,
     ) -> AsyncGenerator[tuple[int, Sequence[LogRecord]], None]:
         """Yield each partition's records in order, up to its end. Who stops earlier closes it before the next call.
 
@@ -117,7 +122,8 @@ class BrokerSource:
         """
         if key is not None:
             for number, upto in end.items():
-                async with aclosing(self._of_key(Place(topic, number), start.get(number, 0), upto, key)) as reading:
+                place = Place(topic, number)
+                async with aclosing(self._of_key(place, start.get(number, 0), upto, key, passed)) as reading:
                     async for found in reading:
                         yield number, found
             return
@@ -126,8 +132,9 @@ class BrokerSource:
             return
         self._consumer.assign(list(ends))
         try:
-            for place in ends:
-                self._consumer.seek(place, start.get(place.partition, 0))
+            at = {place: start.get(place.partition, 0) for place in ends}
+            for place, offset in at.items():
+                self._consumer.seek(place, offset)
             left = set(ends)
             while left:
                 for place, records in (await self._consumer.getmany(*left, timeout_ms=_FETCH_MS)).items():
@@ -135,11 +142,14 @@ class BrokerSource:
                     if records and records[-1].offset >= upto:
                         records = [record for record in records if record.offset < upto]
                     if records:
-                        at = Place(topic, place.partition)
-                        yield place.partition, [placed(record, at) for record in records]
-                # The position also moves over what has no records.
-                done = {place for place in left if await self._consumer.position(place) >= ends[place]}
-                if done:
+                        named = Place(topic, place.partition)
+                        yield place.partition, [placed(record, named) for record in records]
+                for place in left:
+                    # The position also moves over what has no records.
+                    position = min(await self._consumer.position(place), ends[place])
+                    passed(position - at[place])
+                    at[place] = position
+                if done := {place for place in left if at[place] == ends[place]}:
                     left -= done
                     self._consumer.pause(*done)
         except KafkaError as error:
@@ -147,7 +157,9 @@ class BrokerSource:
         finally:
             self._consumer.unsubscribe()
 
-    async def _of_key(self, place: Place, at: int, end: int, key: bytes) -> AsyncGenerator[Sequence[LogRecord], None]:
+    async def _of_key(
+        self, place: Place, at: int, end: int, key: bytes, passed: Passed
+    ) -> AsyncGenerator[Sequence[LogRecord], None]:
         name, moved = f"{place.topic}/{place.partition}", time.monotonic()
         while at < end:
             try:
@@ -156,6 +168,7 @@ class BrokerSource:
                     while at < end:
                         records, next_offset = _found(await broker.fetch(*place, at), at, key)
                         if next_offset > at:
+                            passed(min(next_offset, end) - at)
                             at, moved = next_offset, time.monotonic()
                         if inside := [placed(record, place) for record in records if record.offset < end]:
                             yield inside

@@ -131,14 +131,18 @@ async def _write_day(
     try:
         making.mkdir()
         parts, done = [], 0
+
+        def passed(offsets: int) -> None:
+            nonlocal done
+            done += offsets
+            progress(done)
+
         for number in sorted(ends):
             with _File(making / f"{number}.ndjson.zst") as file:
-                async for _, records in source.read(day.topic, {number: starts[number]}, {number: ends[number]}):
+                begin, end = {number: starts[number]}, {number: ends[number]}
+                async for _, records in source.read(day.topic, begin, end, passed=passed):
                     for record in records:
                         file.add(encode_record(record))
-                    progress(done + records[-1].offset + 1 - starts[number])
-            done += ends[number] - starts[number]
-            progress(done)
             parts.append(
                 Part(number, starts[number], ends[number], file.records, file.sha256.hexdigest(), tuple(file.frames))
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 from projections.sources.archive import days_of, records_of
 from projections.sources.broker import BrokerAddress, BrokerSource
 from projections.sources.same_log import check_same_log
-from projections.sources.source import Bounds
+from projections.sources.source import Bounds, Passed, tell_nobody
 from schemas.errors import ConfigurationError
 from schemas.records import LogRecord
 
@@ -66,7 +66,12 @@ class ExportSource:
         return found
 
     async def read(
-        self, topic: str, start: Mapping[int, int], end: Mapping[int, int], key: bytes | None = None
+        self,
+        topic: str,
+        start: Mapping[int, int],
+        end: Mapping[int, int],
+        key: bytes | None = None,
+        passed: Passed = tell_nobody,
     ) -> AsyncGenerator[tuple[int, Sequence[LogRecord]], None]:
         """Yield each partition's records in order, up to its end, of one key where there is one.
 
@@ -85,12 +90,16 @@ class ExportSource:
             for part in day.parts:
                 begin, upto = start.get(part.partition, 0), end.get(part.partition, 0)
                 if begin < part.next_offset and upto > part.first_offset:
+                    at = max(begin, part.first_offset)
                     for records in records_of(self._folder / topic / day.day.isoformat(), topic, part, key):
                         inside = [record for record in records if begin <= record.offset < upto]
                         if inside:
+                            passed(inside[-1].offset + 1 - at)
+                            at = inside[-1].offset + 1
                             yield part.partition, inside
+                    passed(min(upto, part.next_offset) - at)
         if self._rest is not None:
             starts = {n: max(start.get(n, 0), exported[n].end if n in exported else 0) for n in end}
-            async with aclosing(self._rest.read(topic, starts, end, key)) as later:
+            async with aclosing(self._rest.read(topic, starts, end, key, passed)) as later:
                 async for found in later:
                     yield found

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from schemas.records import LogRecord
+
+Passed = Callable[[int], object]
+"""Told how many offsets more lie behind a reading."""
+
+
+def tell_nobody(_: int) -> None:
+    """Whom a reading tells that nobody waits for."""
 
 
 class Bounds(NamedTuple):
@@ -27,13 +34,19 @@ class LogSource(Protocol):
         ...
 
     def read(
-        self, topic: str, start: Mapping[int, int], end: Mapping[int, int], key: bytes | None = None
+        self,
+        topic: str,
+        start: Mapping[int, int],
+        end: Mapping[int, int],
+        key: bytes | None = None,
+        passed: Passed = tell_nobody,
     ) -> AsyncGenerator[tuple[int, Sequence[LogRecord]], None]:
         """Yield (partition, records) until every partition of `end` is read from `start` (0 where it names none) up to,
         not including, its end.
 
         The records of one partition come in the order of the log; between partitions there is none. Offsets without a
         record (transaction markers, aborted records) are passed over. With `key` only the records of that key come.
+        `passed` is told of all offsets from start to end, one partition's or another's, whatever there is at them.
 
         Who stops earlier closes it before the next call. Raises ConfigurationError where the source no longer has, or
         does not have yet, what was asked for.

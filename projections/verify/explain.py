@@ -90,10 +90,15 @@ async def explain(
         refused = (await refused_offsets(connection, topics, checkpoints)).get(partition, frozenset())
         found = await connection.fetch(query("verify", "users"), [user])
         records: list[LogRecord] = []
-        async for _, chunk in source.read(name, {}, {partition: end}, key):
-            progress(chunk[-1].offset + 1, end)
+        done = 0
+
+        def passed(offsets: int) -> None:
+            nonlocal done
+            done += offsets
+            progress(done, end)
+
+        async for _, chunk in source.read(name, {}, {partition: end}, key, passed):
             records += [record for record in chunk if as_of is None or broker_time(record.timestamp) <= as_of]
-        progress(end, end)  # past the last of the user's records too
     steps = steps_of(records, History(Decoder(partitions).decode_plain, refused))
     stored = None
     if as_of is None and found:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -129,7 +129,8 @@ async def verify_partition(
     events = await _by_key(source, topics.events.name, job, progress)
     changes = await _by_key(source, topics.tier_changes.name, job, progress)
     if job.selection.is_all:
-        async for records in _read(source, topics.dead_letters.name, job, progress):
+        letters = topics.dead_letters.name
+        async for _, records in source.read(letters, {}, job.end_of(letters), passed=progress):
             for letter in _decoded(records, decode_letter):
                 part.shared.refused(letter)
     aggregates = Aggregates()
@@ -186,22 +187,10 @@ async def _by_key(
     source: LogSource, topic: str, job: Job, progress: Callable[[int], None]
 ) -> dict[bytes | None, list[LogRecord]]:
     found: defaultdict[bytes | None, list[LogRecord]] = defaultdict(list)
-    async for records in _read(source, topic, job, progress):
+    async for _, records in source.read(topic, {}, job.end_of(topic), job.selection.key, progress):
         for record in job.selection.of(records):
             found[record.key].append(record)
     return found
-
-
-async def _read(
-    source: LogSource, topic: str, job: Job, progress: Callable[[int], None]
-) -> AsyncIterator[Sequence[LogRecord]]:
-    at, end = 0, job.ends[topic]
-    async for _, records in source.read(topic, {}, job.end_of(topic), job.selection.key):
-        # By offsets: not every one of them has a record, or one that is wanted.
-        progress(records[-1].offset + 1 - at)
-        at = records[-1].offset + 1
-        yield records
-    progress(end - at)
 
 
 def _decoded(records: Sequence[LogRecord], decode: Callable[[LogRecord], Any]) -> Iterator[Any]:

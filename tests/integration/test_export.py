@@ -204,6 +204,13 @@ async def test_one_keys_records_among_transactions_and_records_larger_than_a_fet
         monkeypatch.setattr(key_fetch, "FETCH_BYTES", size)
         for key in (b"7", b"8"):
             assert await everything(source, topic, key) == [record for record in whole if record[3] == key]
+    async with ExportAddress(tmp_path).open() as exported:
+        for log in (source, exported):
+            for sought in (None, b"8"):
+                passed: list[int] = []
+                async for _ in log.read(topic, {1: 3}, {0: 11, 1: 7}, sought, passed.append):
+                    pass
+                assert (sum(passed), min(passed) >= 0) == (11 + 4, True)
 
 
 async def test_one_keys_records_over_connections_that_are_lost(

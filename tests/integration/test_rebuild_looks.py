@@ -11,6 +11,10 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from deploy.local import StackInfo
+from projections.generations.parts import rebuild_user
+from projections.generations.plan import Plan
+from projections.registry import apply
+from projections.settings import Settings
 from projections.sources.broker import BrokerAddress
 from projections.sources.exported import ExportAddress
 from projections.verify.partition import Selection
@@ -35,6 +39,21 @@ async def forget_the_log(work: Rebuilding) -> None:
         await admin.delete_records({place: RecordsToDelete(before_offset=end) for place, end in places.items()})
     finally:
         await admin.close()
+
+
+class Steps:
+    """How far a rebuild says that it is."""
+
+    total = done = 0
+
+    def step(self, title: str, total: int) -> None:
+        assert self.done == self.total, title
+        self.total, self.done = total, 0
+
+    def moved(self, units: int) -> None:
+        self.done += units
+
+    def tell(self, line: str) -> None: ...
 
 
 async def abort_a_transaction(work: Rebuilding) -> None:
@@ -121,6 +140,10 @@ async def test_a_look_at_some_days_and_exported_days_in_place_of_the_broker(work
         assert outcome.differences.total == 0
         assert told == sorted(told)
         assert told[-1][0] == told[-1][1] > outcome.records
+    steps = Steps()
+    settings = Settings.model_validate(work.environment)
+    await rebuild_user(settings, apply, int(user), Plan(1, dry_run=True, agree=lambda _: False, log=log), steps)
+    assert steps.done == steps.total > 0
 
     # The day that is not over is not exchanged for what the broker still has of it.
     again = await botpulse(work.environment, "export", str(tmp_path), "--with-today")
