@@ -63,6 +63,7 @@ bench: $(READY) ## A short round of all benchmarks, a few minutes; BENCH="--repe
 
 bench-docs: $(READY) ## All benchmarks in full, half an hour on a quiet machine; the tables go into docs/benchmarks.md
 	@$(BIN)/botpulse bench streams --repeat 3 --into docs/benchmarks.md
+	@$(BIN)/botpulse bench streams --known --users 10000 --users 1000000 --repeat 3 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench recovery --repeat 3 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench projections --repeat 3 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench replay --repeat 3 --into docs/benchmarks.md

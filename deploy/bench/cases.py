@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-State = Literal["stock", "none", "full"]
+State = Literal["stock", "none", "full", "known"]
 
 MEANING: dict[State, str] = {
     "stock": "stock Faust with a Table",
     "none": "no state: decoding only",
     "full": "full state, acknowledged",
+    "known": "full state, every user known",
 }
+KEEPING: Final[tuple[State, ...]] = ("full", "known")
+"""What keeps the state of all users."""
 
 
 @dataclass(frozen=True)
@@ -48,3 +51,8 @@ def plan(
         elif "full" in states:
             cases.append(Case("full", number, fewest, events))
     return cases
+
+
+def plan_known(*, events: int, users: Sequence[int], workers: Sequence[int]) -> list[Case]:
+    """The cases where the state of every user is there before the first event."""
+    return [Case("known", number, count, events) for number in sorted(set(users)) for count in sorted(set(workers))]

@@ -43,13 +43,13 @@ class Past:
 
 
 def fold(log: Log, topic: str, partitions: int) -> Past:
-    """Fold a log as a stream worker would that had it to itself."""
+    """Fold a log, of one with a past only that, as a stream worker would that had it to itself."""
     from streams.batch import fold_batch  # not above: it brings Faust, which no other command has to wait for
 
     past = Past()
     now = int(time.time() * 1000)
     batches: list[list[PlacedRecord]] = [[] for _ in range(partitions)]
-    for key, value in log.records():
+    for key, value in log.records(log.past or None):
         place = partition_of(key, partitions)
         batch = batches[place]
         batch.append(PlacedRecord(topic, place, len(batch), now, key, value, (CONTENT_TYPE_HEADER,)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -45,6 +45,8 @@ class Log:
     value_bytes: int
     types: dict[str, int]
     """How many events there are of each type."""
+    past: int = 0
+    """How many of the events, the first ones, are the past of a sample of users, and not to be measured."""
 
     def records(self, limit: int | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values, in the log's order."""
@@ -64,25 +66,58 @@ def shares(users: int, events: int) -> tuple[int, int]:
     return invented, -(-users // invented)
 
 
+class _Names:
+    """Under which keys an invented user's events are told: in turn, under as many as there are `parts`.
+
+    Of `known` users only those exist: one who is not among them is told as one who is.
+    """
+
+    def __init__(self, parts: int, known: Sequence[bytes] = ()) -> None:
+        self._parts = parts
+        self._known = known
+        self._told_as = dict(zip(known, known, strict=True))
+        self._told: Counter[bytes] = Counter()
+
+    def of(self, key: bytes) -> bytes:
+        """The key for this user's next event."""
+        if self._known:
+            key = self._told_as.setdefault(key, self._known[len(self._told_as) % len(self._known)])
+        part = self._told[key] % self._parts
+        self._told[key] += 1
+        return b"%d" % (int(key) + part * SHARE_DISTANCE) if part else key
+
+
 def invent(
-    path: Path, *, users: int, events: int, seed: int, end: datetime, days: int = DAYS, move: Move = _nothing
+    path: Path,
+    *,
+    users: int,
+    events: int,
+    seed: int,
+    end: datetime,
+    days: int = DAYS,
+    past: bool = False,
+    move: Move = _nothing,
 ) -> Log:
-    """Write the log of `events` events of about `users` users to a file: the same arguments, the same bytes."""
+    """Write the log of `events` events of about `users` users to a file: the same arguments, the same bytes.
+
+    With a `past`, EVENTS_A_USER events for each of the users that are invented come before them; then only those who
+    have one go on, and each of them is split.
+    """
     invented, parts = shares(users, events)
-    told: Counter[bytes] = Counter()
+    before = invented * EVENTS_A_USER if past else 0
+    names = _Names(parts)
     types: Counter[str] = Counter()
     seen: set[bytes] = set()
     size = number = 0
     with path.open("wb", buffering=1 << 20) as file:
-        for emission in simulate(Plan(invented, events, seed, end, days)):
+        for emission in simulate(Plan(invented, before + events, seed, end, days)):
             key, value, event = emission.key, emission.value, emission.event
             assert key is not None and value is not None and event is not None  # noqa: PT018  # without faults
-            if parts > 1 and key.isdigit():
-                told[key] += 1
-                part = (told[key] - 1) % parts
-                if part:
-                    key = b"%d" % (int(key) + part * SHARE_DISTANCE)
-                    value = _SUBJECT.sub(b'"subject":"' + key + b'"', value, count=1)
+            if past and number == before:
+                names = _Names(max(1, users // len(seen)), sorted(seen))
+            if number >= before and key.isdigit() and (name := names.of(key)) != key:
+                key = name
+                value = _SUBJECT.sub(b'"subject":"' + key + b'"', value, count=1)
             file.write(_LENGTHS.pack(len(key), len(value)))
             file.write(key)
             file.write(value)
@@ -93,7 +128,7 @@ def invent(
             number += 1
             if number % _SHOWN_EVERY == 0:
                 move(number)
-    return Log(path, len(seen), number, size, dict(types))
+    return Log(path, len(seen), number, size, dict(types), before)
 
 
 async def publish(

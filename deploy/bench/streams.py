@@ -9,8 +9,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from deploy.bench import logs
-from deploy.bench.cases import Case
+from deploy.bench import history, logs
+from deploy.bench.cases import KEEPING, Case
 from deploy.bench.counter import SETTING, Counter
 from deploy.bench.home import Bench
 from deploy.bench.measuring import Rate, middle, rate
@@ -62,14 +62,16 @@ def measure(cases: Sequence[Case], bench: Bench, *, seed: int, repeat: int) -> l
         events = max(case.events for case in of_users)
         with bar(f"inventing events of {users:,} users", events) as shown:
             path = bench.folder / "events"
-            log = logs.invent(path, users=users, events=events, seed=seed, end=end, move=shown.move)
+            known = any(case.state == "known" for case in of_users)
+            log = logs.invent(path, users=users, events=events, seed=seed, end=end, past=known, move=shown.move)
+        past = history.fold(log, "", DEFAULT_PARTITIONS) if known else None
         runs: dict[Case, list[Run]] = {case: [] for case in of_users}
         for _ in range(repeat):
             for case in of_users:
-                run = _run(case, log, bench, idle)
+                run = _run(case, log, past, bench, idle)
                 runs[case].append(run)
                 say(f"  {_title(case)}: {run.rate.per_second:,.0f} events/s")
-        results += [Result(case, log.users, tuple(runs[case])) for case in of_users]
+        results += [Result(case, users if known else log.users, tuple(runs[case])) for case in of_users]
         log.path.unlink()
     return results
 
@@ -78,13 +80,18 @@ def _title(case: Case) -> str:
     return f"{case.state}, {case.users:,} users, {case.workers} worker{'s' if case.workers > 1 else ''}"
 
 
-def _run(case: Case, log: logs.Log, bench: Bench, idle: int) -> Run:
-    """One case once, on topics of its own that hold the whole log before a worker starts."""
+def _run(case: Case, log: logs.Log, past: history.Past | None, bench: Bench, idle: int) -> Run:
+    """One case once, on topics of its own that hold the whole log, and the state of a past, before a worker starts."""
     folder = bench.fresh_folder()
     with bench.topics(folder) as topics:
         with bar("publishing", log.events) as shown:
             bench.run(logs.publish(log, bench.info.bootstrap_servers, topics.events, move=shown.move))
-        workers, progress = _start(case, bench, topics, folder)
+        if past is not None:
+            servers = bench.info.bootstrap_servers
+            bench.run(history.commit(servers, topics.events, topics.streams_group, past.next_offset))
+            with bar(f"writing the state of {case.users:,} users", case.users) as shown:
+                bench.run(history.write(past, servers, topics, case.users, DEFAULT_PARTITIONS, shown.move))
+        workers, progress = _start(case, past, bench, topics, folder)
         with running(*workers), bar(_title(case), case.events) as shown:
             looks = watch(workers, progress, case.events, shown.move)
             return Run(
@@ -95,10 +102,13 @@ def _run(case: Case, log: logs.Log, bench: Bench, idle: int) -> Run:
             )
 
 
-def _start(case: Case, bench: Bench, topics: Topics, folder: Path) -> tuple[list[Worker], Progress]:
-    if case.state == "full":
+def _start(
+    case: Case, past: history.Past | None, bench: Bench, topics: Topics, folder: Path
+) -> tuple[list[Worker], Progress]:
+    if case.state in KEEPING:
         started = [start_streams(bench, topics, folder, f"streams-{n}") for n in range(1, case.workers + 1)]
-        return [worker for worker, _ in started], streams_progress([port for _, port in started])
+        begin = {} if past is None else {str(place): offset for place, offset in past.next_offset.items()}
+        return [worker for worker, _ in started], streams_progress([port for _, port in started], begin)
     counter = folder / "counter"
     counted = Counter(counter)
     environment = {

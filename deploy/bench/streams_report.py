@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from deploy.bench.cases import MEANING
+from deploy.bench.cases import KEEPING, MEANING
 from deploy.bench.streams import Result
 from deploy.bench.tables import WITH_START, Table, per_second
 
@@ -19,7 +19,7 @@ def table(results: Sequence[Result]) -> Table:
     stock = _stock(results)
     for result in results:
         run = result.median
-        keeps = result.case.state == "full"
+        keeps = result.case.state in KEEPING
         rows.append(
             (
                 MEANING[result.case.state],
@@ -44,7 +44,7 @@ def table(results: Sequence[Result]) -> Table:
 
 def _notes(results: Sequence[Result]) -> list[str]:
     notes = [f"Median of {len(results[0].runs)} runs."] if results and len(results[0].runs) > 1 else []
-    full = sorted((r for r in results if r.case.state == "full" and r.case.workers == 1), key=lambda r: r.users)
+    full = sorted((r for r in results if r.case.state in KEEPING and r.case.workers == 1), key=lambda r: r.users)
     if len(full) > 1:
         cost = full[0].median.rate.per_cpu_second / full[-1].median.rate.per_cpu_second
         notes.append(f"An event costs {cost:.2f} times the CPU at {full[-1].users:,} users as at {full[0].users:,}.")
@@ -68,7 +68,9 @@ def content(results: Sequence[Result]) -> list[dict[str, Any]]:
             "events": result.case.events,
             "events_per_second": round(result.median.rate.per_second, 1),
             "times_stock_faust": round(result.median.rate.per_second / stock, 2) if stock else None,
-            "bytes_a_user": round(result.median.state_bytes / result.users, 1) if result.case.state == "full" else None,
+            "bytes_a_user": round(result.median.state_bytes / result.users, 1)
+            if result.case.state in KEEPING
+            else None,
             "runs": [
                 {
                     "events_measured": run.rate.events,

@@ -43,15 +43,17 @@ def restored(port: int) -> dict[str, float]:
     return gauges(page(port, _RESTORED), _RESTORED, "partition")
 
 
-def streams_progress(ports: Sequence[int]) -> Progress:
-    """The progress of stream workers whose log began at offset 0, by their own metrics."""
+def streams_progress(ports: Sequence[int], begin: Mapping[str, int] | None = None) -> Progress:
+    """The progress of stream workers by their own metrics; `begin` by partition is where they begin, else at 0."""
+    before = begin or {}
     latest: dict[int, Mapping[str, float]] = {}
 
     def progress() -> tuple[int, bool]:
         for port in ports:
             if found := applied(port):
                 latest[port] = found
-        return int(sum(furthest(latest.values()).values())), len(latest) == len(ports)
+        positions = furthest(latest.values())
+        return int(sum(at - before.get(place, 0) for place, at in positions.items())), len(latest) == len(ports)
 
     return progress
 

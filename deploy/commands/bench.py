@@ -81,6 +81,9 @@ def streams(
         list[int] | None, typer.Option(min=1, max=8, help="Processes; may be repeated. Default: 1 and 2.")
     ] = None,
     state: Annotated[list[str] | None, typer.Option(help="full or none; may be repeated. Default: both.")] = None,
+    known: Annotated[
+        bool, typer.Option("--known", help="Every user has a past, whose state is there before: full state alone.")
+    ] = False,
     with_stock_faust: Annotated[bool, typer.Option(help="Measure Faust as it comes too.")] = True,
     stock_events: Annotated[int, typer.Option(min=100, help="Events for Faust as it comes: it is slow.")] = 60_000,
     repeat: Repeat = 1,
@@ -95,18 +98,23 @@ def streams(
         if name not in ("none", "full"):
             raise ConfigurationError(f"--state is full or none, not {name!r}")
         states.append("full" if name == "full" else "none")
-    chosen = planning.plan(
-        events=events,
-        users=users or [10_000, 100_000, 1_000_000],
-        workers=workers or [1, 2],
-        states=states,
-        stock_events=stock_events if with_stock_faust else None,
-    )
+    counts = users or [10_000, 100_000, 1_000_000]
+    if known:
+        chosen = planning.plan_known(events=events, users=counts, workers=workers or [1])
+    else:
+        chosen = planning.plan(
+            events=events,
+            users=counts,
+            workers=workers or [1, 2],
+            states=states,
+            stock_events=stock_events if with_stock_faust else None,
+        )
+    command = "streams --known" if known else "streams"
     on = machine()
-    with bench(_home("streams", into)) as running:
+    with bench(_home(command, into)) as running:
         results = streams_bench.measure(chosen, running, seed=seed, repeat=repeat)
     content = {"cases": streams_report.content(results)}
-    _tell("streams", [streams_report.table(results)], content, on, as_json=as_json, markdown=markdown, into=into)
+    _tell(command, [streams_report.table(results)], content, on, as_json=as_json, markdown=markdown, into=into)
 
 
 @bench_app.command()

@@ -33,6 +33,14 @@ async def test_the_streams_are_measured_on_all_events(settings: dict[str, str]) 
     assert 50 < cases["full"]["users"] <= 200
 
 
+async def test_the_streams_are_measured_with_users_who_have_a_past(settings: dict[str, str]) -> None:
+    ran = await botpulse(settings, "bench", "streams", "--known", "--events", str(EVENTS), "--users", "500", "--json")
+    assert ran.status == 0, ran.err
+    (case,) = ran.json["cases"]
+    assert (case["state"], case["users"], case["events"]) == ("known", 500, EVENTS)
+    assert 0 < case["runs"][0]["events_measured"] <= EVENTS
+
+
 async def test_the_projections_are_measured_on_all_events(settings: dict[str, str]) -> None:
     arguments = ("--events", str(EVENTS), "--users", "200", "--row-events", "300", "--json")
     ran = await botpulse(settings, "bench", "projections", *arguments)

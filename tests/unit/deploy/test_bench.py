@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from deploy.bench import history, logs, projections_report, queries, streams_report
-from deploy.bench.cases import Case, plan
+from deploy.bench import history, logs, projections_report, queries, streams_report, watching
+from deploy.bench.cases import Case, plan, plan_known
 from deploy.bench.counter import Counter
 from deploy.bench.events import message, payment
 from deploy.bench.measuring import Look, Rate, furthest, gauges, middle, percentile, rate
@@ -148,6 +148,29 @@ def test_a_past_is_what_the_stream_service_would_have_written(tmp_path: Path) ->
         assert all(entry.startswith(key + b":charge:") or key + b":" in entry for entry, _ in entries)
     assert sum(bool(entries) for _, _, entries in copies) > 0
     assert past.value_bytes > 100
+
+
+def test_known_users_go_on_where_their_past_ends(tmp_path: Path) -> None:
+    log = logs.invent(tmp_path / "log", users=300, events=1_000, seed=3, end=END, past=True)
+    assert (log.past, log.events) == (1_000, 2_000)
+    past = history.fold(log, "bot.events", PARTITIONS)
+    assert sum(past.next_offset.values()) == log.past
+    known = {key for key, _, _ in history.many(past, 300, PARTITIONS)}
+    later = {key for key, _ in islice(log.records(), log.past, None) if key.isdigit()}
+    assert len(known) == 300
+    assert all(decoded(key, value) for key, value in log.records())
+    assert later <= known
+    assert any(int(key) > logs.SHARE_DISTANCE for key in later)
+
+
+def test_the_cases_of_known_users() -> None:
+    assert plan_known(events=10, users=[9, 7], workers=[1]) == [Case("known", 7, 1, 10), Case("known", 9, 1, 10)]
+
+
+def test_what_comes_before_the_measurement_is_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "applied", lambda port: {"0": 120.0, "1": 45.0})
+    assert watching.streams_progress([1], {"0": 100, "1": 40, "2": 70})() == (25, True)
+    assert watching.streams_progress([1])() == (165, True)
 
 
 def test_single_events_are_valid() -> None:
