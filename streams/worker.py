@@ -44,6 +44,12 @@ GC_SECONDS = 60.0
 log = structlog.get_logger("streams")
 
 
+class _App(faust.App):
+    def _create_directories(self) -> None:
+        """Faust makes a folder for its tables' files in the working directory, which a service may not write to. There
+        are no such tables here: what the worker knows is in memory, and durable in Kafka."""
+
+
 class Worker:
     """One process of the stream service.
 
@@ -78,7 +84,7 @@ class Worker:
 
     def _build_app(self, instance_id: str) -> faust.App:
         session = self._settings.session_timeout_seconds
-        app = faust.App(
+        app = _App(
             self._topics.streams_group,
             broker=[f"kafka://{server.strip()}" for server in self._settings.bootstrap_servers.split(",")],
             web_enabled=False,

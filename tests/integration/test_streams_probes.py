@@ -20,13 +20,15 @@ async def test_what_is_served(stack: StackInfo, topics: Topics, tmp_path: Path) 
         "STREAMS_HTTP_PORT": str(port),
     }
     seen: set[str] = set()
+    here = tmp_path / "here"
+    here.mkdir()
 
     def ready() -> bool:
         status, body = get(port, "/readyz")
         seen.add(body)
         return status == 200
 
-    with service("streams", environment, tmp_path / "log") as worker:
+    with service("streams", environment, tmp_path / "log", here) as worker:
         await eventually(ready, "readiness")
         assert "no partitions assigned yet\n" in seen, "the port answered before there was work"
         assert get(port, "/livez") == (200, "alive\n")
@@ -35,6 +37,7 @@ async def test_what_is_served(stack: StackInfo, topics: Topics, tmp_path: Path) 
         assert "process_resident_memory_bytes" in get(port, "/metrics")[1]
         assert worker.terminate() == 0, worker.output
         assert "Unclosed" not in worker.output
+    assert not list(here.iterdir()), "the working directory is as it was: a service may have one that is read-only"
 
 
 async def test_a_port_in_use(stack: StackInfo, topics: Topics, tmp_path: Path) -> None:
