@@ -9,7 +9,7 @@ import asyncpg
 
 from projections import sql
 from projections.access import ADMIN
-from projections.database import connect
+from projections.database import COMMAND_SECONDS, connect
 from schemas.errors import ConfigurationError
 
 _LOCK_TIMEOUT_MS = 5_000
@@ -20,14 +20,26 @@ class NotMigratedError(ConfigurationError):
 
 
 @asynccontextmanager
-async def database(url: str, *, role: str = ADMIN) -> AsyncIterator[asyncpg.Connection]:
+async def database(
+    url: str,
+    *,
+    role: str = ADMIN,
+    application_name: str = "botpulse-tools",
+    lock_timeout_ms: int = _LOCK_TIMEOUT_MS,
+    command_seconds: float | None = COMMAND_SECONDS,
+) -> AsyncIterator[asyncpg.Connection]:
     """A connection to a migrated database, acting as a role, by default the admin.
 
     Raises ConfigurationError, which never shows the password, when nobody answers, the user or password is
     refused, or the database has not been migrated.
     """
     connection = await connect(
-        url, "DATABASE_URL", application_name="botpulse-tools", lock_timeout_ms=_LOCK_TIMEOUT_MS, role=role
+        url,
+        "DATABASE_URL",
+        application_name=application_name,
+        lock_timeout_ms=lock_timeout_ms,
+        command_seconds=command_seconds,
+        role=role,
     )
     try:
         if not await connection.fetchval(sql.query("tools", "is_migrated")):

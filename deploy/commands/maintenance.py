@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.console import Bar, Json, bar, print_json
+from deploy.database import database
 from deploy.settings import Settings
 from projections import sql
 from projections.access import OWNER
-from projections.database import connect
 
 maintenance_app = typer.Typer(invoke_without_command=True)
 
@@ -55,15 +55,13 @@ def run(as_json: Json = False) -> None:
 
 
 async def _maintain(url: str, shown: Bar) -> dict[str, Any]:
-    connection = await connect(
+    async with database(
         url,
-        "DATABASE_URL",
+        role=OWNER,
         application_name="botpulse-maintenance",
         lock_timeout_ms=_LOCK_TIMEOUT_MS,
         command_seconds=None,
-        role=OWNER,
-    )
-    try:
+    ) as connection:
         repaired = await connection.fetchval(sql.query("maintenance", "daily_metrics"))
         removed = await _clean_up(connection)
         tables = [row[0] for row in await connection.fetch(sql.query("maintenance", "tables"))]
@@ -79,8 +77,6 @@ async def _maintain(url: str, shown: Bar) -> dict[str, Any]:
             "vacuumed": tables,
             "health": [dict(row) for row in health],
         }
-    finally:
-        await connection.close()
 
 
 async def _clean_up(connection: asyncpg.Connection) -> dict[str, int]:

@@ -47,6 +47,14 @@ async def test_a_day_of_maintenance(database_url: str) -> None:
         await connection.close()
 
 
+async def test_a_database_that_is_not_migrated(empty_database_url: str, template_database: str) -> None:
+    """Also where the server has the roles, from another database of it."""
+    for arguments in (["maintenance"], ["maintenance", "run", "--json"]):
+        ran = await botpulse({"DATABASE_URL": empty_database_url}, *arguments)
+        assert (ran.status, ran.out) == (2, "")
+        assert ran.err == "botpulse: the database of DATABASE_URL has not been migrated: run `botpulse migrate`\n"
+
+
 async def test_the_lines_of_cron(database_url: str) -> None:
     psql = postgres_home(server_account()) / "bin" / "psql"
     for function in ("update_daily_metrics", "cleanup_old_data"):
