@@ -14,10 +14,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import cramjam
 import orjson
@@ -162,10 +163,7 @@ def records_of(folder: Path, topic: str, part: Part, key: bytes | None = None) -
     mark = None if key is None else b'"key":' + orjson.dumps(_text(key)) + b","
     count = 0
     try:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != part.sha256:
-                raise DamagedExport(f"{path} is damaged: its SHA-256 is not the manifest's")
-            file.seek(0)
+        with _opened_whole(path, part) as file:
             for length in part.frames:
                 lines = bytes(cramjam.zstd.decompress(file.read(length))).splitlines()
                 count += len(lines)
@@ -180,17 +178,30 @@ def records_of(folder: Path, topic: str, part: Part, key: bytes | None = None) -
 
 
 def last_record(folder: Path, topic: str, part: Part) -> ArchivedRecord | None:
-    """Return a part's last record, None where it has none. Raises DamagedExport, naming the file."""
+    """Return a part's last record, None where it has none.
+
+    Raises DamagedExport, naming the file, wherever in the file a wrong byte is.
+    """
     if not part.records:
         return None
     path = folder / part.file
     try:
-        with path.open("rb") as file:
+        with _opened_whole(path, part) as file:
             file.seek(sum(part.frames[:-1]))
             lines = bytes(cramjam.zstd.decompress(file.read(part.frames[-1]))).splitlines()
         return _record(topic, part.partition, orjson.loads(lines[-1]))
     except (OSError, ValueError, LookupError, TypeError, cramjam.DecompressionError) as error:
         raise DamagedExport(f"{path} is damaged: {type(error).__name__}: {error}") from None
+
+
+@contextmanager
+def _opened_whole(path: Path, part: Part) -> Iterator[BinaryIO]:
+    """The part's file at its beginning, once its SHA-256 is found to be the manifest's."""
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != part.sha256:
+            raise DamagedExport(f"{path} is damaged: its SHA-256 is not the manifest's")
+        file.seek(0)
+        yield file
 
 
 def _record(topic: str, partition: int, line: dict[str, Any]) -> ArchivedRecord:

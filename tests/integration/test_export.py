@@ -319,6 +319,18 @@ async def test_damage_is_named_before_a_wrong_byte_is_handed_out(
         with pytest.raises(DamagedExport, match=str(file)):
             await everything(exported, topic)
     file.write_bytes(before)
+
+    # The last file is what is compared with the log: a wrong byte in it does not make the export another log's.
+    last = tmp_path / topic / "2026-01-04" / "1.ndjson.zst"
+    content = last.read_bytes()
+    for at in range(0, len(content), 17):
+        last.write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
+        with pytest.raises(DamagedExport, match=f"{last} is damaged"):
+            await export_topic(source, topic, tmp_path, now=FIRST + 60 * HOUR)
+        with pytest.raises(DamagedExport, match=f"{last} is damaged"):
+            async with ExportAddress(tmp_path, BrokerAddress(stack.bootstrap_servers)).open() as both:
+                await both.bounds(topic)
+    last.write_bytes(content)
     assert check(tmp_path, [topic]) == (whole, [])
 
     middle.rename(tmp_path / "elsewhere")
