@@ -26,7 +26,7 @@ from projections.generations.fence import fenced, positions
 from projections.generations.follow import Follower
 from projections.generations.layout import LIVE
 from projections.generations.plan import Outcome, Plan, Watcher
-from projections.generations.reading import Origin, count_partitions
+from projections.generations.reading import Origin, check_stops, count_partitions
 from projections.generations.turn import take_turn
 from projections.migrations import check_migrated
 from projections.registry import PROJECTIONS
@@ -115,6 +115,7 @@ async def rebuild_user(settings: Settings, apply: Apply, telegram_id: int, plan:
         places = _places(settings, counts, key)
 
         live = _of(await positions(control), places)
+        await check_stops(settings, plan.log, live)
         left = sum(live.values())
         watcher.step("folding the user's events", left)
         began = time.monotonic()

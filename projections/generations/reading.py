@@ -14,7 +14,7 @@ from projections.prefetch import Reader
 from projections.settings import Settings
 from projections.sources.broker import BrokerAddress
 from projections.sources.exported import ExportAddress
-from projections.sources.source import LogAddress, LogSource, Passed, tell_nobody
+from projections.sources.source import LogAddress, LogSource, Passed, check_reach, tell_nobody
 from schemas.errors import ConfigurationError
 from schemas.records import LogRecord
 
@@ -38,6 +38,19 @@ async def count_partitions(settings: Settings, address: LogAddress | None) -> Ma
             raise ConfigurationError(f"the export has no day of {topics.events.name}")
     # Every topic is exported with all of its partitions, and those of users have the same number.
     return {topic.name: events for topic in (topics.events, topics.tier_changes, topics.dead_letters)}
+
+
+async def check_stops(settings: Settings, address: LogAddress | None, stops: Mapping[Place, int]) -> None:
+    """Raise ConfigurationError where the log that is read ends before one of these offsets: nobody ever gets there.
+
+    Offline the reading itself says so, and what to do.
+    """
+    if is_offline(address):
+        return
+    async with (address or BrokerAddress(settings.bootstrap_servers)).open() as source:
+        for topic in sorted({place.topic for place in stops}):
+            wanted = {place.partition: stop for place, stop in stops.items() if place.topic == topic}
+            check_reach(topic, wanted, await source.bounds(topic))
 
 
 @dataclass(frozen=True, slots=True)

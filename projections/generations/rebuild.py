@@ -32,7 +32,7 @@ from projections.generations.follow import Follower, connect_to_next
 from projections.generations.moved import Moved, moved_by_redrives
 from projections.generations.parts import correct, tables_of
 from projections.generations.plan import Outcome, Plan, Watcher
-from projections.generations.reading import Origin, count_partitions
+from projections.generations.reading import Origin, check_stops, count_partitions
 from projections.generations.turn import RebuildError, take_turn
 from projections.migrations import check_migrated
 from projections.settings import Settings
@@ -74,6 +74,7 @@ async def _fill(
 ) -> Outcome:
     tables = tables_of(plan.projection)
     stops = await positions(control)
+    await check_stops(settings, plan.log, stops)
     total = sum(stops.values())
     watcher.step("folding the log", total)
     began = time.monotonic()

@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import CorruptRecordException, KafkaError, LeaderNotAvailableError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    CorruptRecordException,
+    KafkaError,
+    LeaderNotAvailableError,
+    OffsetOutOfRangeError,
+    ReplicaNotAvailableError,
+    UnknownError,
+)
 
-from projections.sources.key_fetch import Fetched, fetcher
+from projections.sources.key_fetch import Fetched, Fetcher, fetcher
 from projections.sources.key_search import Found, find
 from projections.sources.source import Bounds, Passed, tell_nobody
 from schemas.errors import ConfigurationError, ServiceStopped
@@ -28,6 +35,8 @@ _PARTITION_FETCH_BYTES: Final = 4 * 1024 * 1024
 _PATIENCE_SECONDS: Final = 30.0
 """How long a broker that is restarted, or hands a partition over, is waited for."""
 _AGAIN_SECONDS: Final = 0.2
+_PASSING: Final = (ReplicaNotAvailableError, UnknownError)
+"""What aiokafka does not call retriable, and its own consumer asks again after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,25 +170,37 @@ class BrokerSource:
         self, place: Place, at: int, end: int, key: bytes, passed: Passed
     ) -> AsyncGenerator[Sequence[LogRecord], None]:
         name, moved = f"{place.topic}/{place.partition}", time.monotonic()
-        while at < end:
-            try:
-                host, port = await self._leader(place)
-                async with fetcher(host, port, self._secured) as broker:
-                    while at < end:
-                        records, next_offset = _found(await broker.fetch(*place, at), at, key)
-                        if next_offset > at:
-                            passed(min(next_offset, end) - at)
-                            at, moved = next_offset, time.monotonic()
-                        if inside := [placed(record, place) for record in records if record.offset < end]:
-                            yield inside
-            except CorruptRecordException as error:
-                raise ServiceStopped(f"reading {name}: {error}") from None
-            except (KafkaError, OSError, TimeoutError) as error:
-                if isinstance(error, KafkaError) and not error.retriable:
-                    raise _told(place.topic, error) from None
-                if time.monotonic() > moved + _PATIENCE_SECONDS:
-                    raise ServiceStopped(f"reading {name}: {type(error).__name__}: {error}") from None
-                await asyncio.sleep(_AGAIN_SECONDS)
+        async with AsyncExitStack() as connection:
+            broker: Fetcher | None = None
+            while at < end:
+                try:
+                    if broker is None:
+                        leader = await self._leader(place)
+                        broker = await connection.enter_async_context(fetcher(*leader, self._secured))
+                    fetched = await broker.fetch(*place, at)
+                    records, next_offset = _found(fetched, at, key)
+                except CorruptRecordException as error:
+                    raise ServiceStopped(f"reading {name}: {error}") from None
+                except (KafkaError, OSError, TimeoutError) as error:
+                    if isinstance(error, KafkaError) and not (error.retriable or isinstance(error, _PASSING)):
+                        raise _told(place.topic, error) from None
+                    if time.monotonic() > moved + _PATIENCE_SECONDS:
+                        raise ServiceStopped(f"reading {name}: {type(error).__name__}: {error}") from None
+                    await connection.aclose()
+                    broker = None
+                    await asyncio.sleep(_AGAIN_SECONDS)
+                    continue
+                if next_offset > at:
+                    passed(min(next_offset, end) - at)
+                    at = next_offset
+                    if inside := [placed(record, place) for record in records if record.offset < end]:
+                        yield inside
+                elif not fetched.throttled:
+                    if time.monotonic() > moved + _PATIENCE_SECONDS:
+                        raise ServiceStopped(f"reading {name}: nothing comes from offset {at:,} on, asked was {end:,}")
+                    continue
+                # However long the taker took: the broker's time begins with the next fetch.
+                moved = time.monotonic()
 
     async def _leader(self, place: Place) -> tuple[str, int]:
         (described,) = await self._admin.describe_topics([place.topic])
@@ -192,7 +213,7 @@ class BrokerSource:
 
 
 def _found(fetched: Fetched, offset: int, key: bytes) -> Found:
-    buffer, begin, upto, aborted = fetched
+    buffer, begin, upto, aborted, _ = fetched
     found = find(buffer, begin, upto, key, offset, aborted)
     if begin < upto and found.next_offset <= offset:
         raise CorruptRecordException(f"no record at offset {offset} in {upto - begin} bytes")

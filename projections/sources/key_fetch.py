@@ -8,7 +8,7 @@ are aiokafka's all the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple, cast
 
@@ -17,6 +17,8 @@ from aiokafka.errors import CorrelationIdError, KafkaConnectionError, for_code
 from aiokafka.protocol.admin import ApiVersionRequest
 from aiokafka.protocol.fetch import FetchRequest
 
+from projections.sources.key_search import READ_COMMITTED
+
 FETCH_BYTES: Final = 4 * 1024 * 1024
 """Asked for at a time; a single batch that is larger comes whole."""
 _WAIT_MS: Final = 500
@@ -24,7 +26,6 @@ _WAIT_MS: Final = 500
 ANSWER_SECONDS: Final = 30.0
 _CLIENT: Final = "botpulse"
 _SIZE_BYTES: Final = 4
-_READ_COMMITTED: Final = 1
 
 
 class Fetched(NamedTuple):
@@ -36,8 +37,10 @@ class Fetched(NamedTuple):
     buffer: bytearray
     begin: int
     upto: int
-    aborted: Sequence[tuple[int, int]]
+    aborted: Sequence[tuple[int, int]] = ()
     """Of transactions that came to nothing: producer and first offset."""
+    throttled: bool = False
+    """Whether there is nothing because this user has had as much as a quota allows: later there is more."""
 
 
 @asynccontextmanager
@@ -79,7 +82,7 @@ class Fetcher:
         """
         self._number += 1
         asked = [(topic, [(partition, offset, FETCH_BYTES)])]
-        request = FetchRequest(_WAIT_MS, 1, FETCH_BYTES, _READ_COMMITTED, asked).prepare(self._versions)
+        request = FetchRequest(_WAIT_MS, 1, FETCH_BYTES, READ_COMMITTED, asked).prepare(self._versions)
         content = request.build_request_header(self._number, _CLIENT).encode() + request.encode()
         async with asyncio.timeout(ANSWER_SECONDS):
             buffer, upto = await self._answers.after(
@@ -92,6 +95,9 @@ class Fetcher:
         response = request.RESPONSE_TYPE.decode(answer)
         # From version 7 on the whole request may be refused.
         _check(getattr(response, "error_code", 0))
+        # Beyond a quota the broker answers without any topic, and is deaf on this connection for a while.
+        if not response.topics:
+            return Fetched(buffer, 0, 0, throttled=True)
         ((_, ((_, code, _, *others),)),) = response.topics
         _check(code)
         # Behind both ends of the log: what was aborted, from version 11 on before the replica that is preferred.
@@ -130,7 +136,7 @@ class _Answers(asyncio.BufferedProtocol):
         self._whole: asyncio.Future[None] | None = None
         self._lost = False
 
-    async def after(self, ask: Any) -> tuple[bytearray, int]:
+    async def after(self, ask: Callable[[], object]) -> tuple[bytearray, int]:
         """Ask, and return the buffer with the answer and where that ends. Raises KafkaConnectionError."""
         self._received = 0
         self._whole = asyncio.get_running_loop().create_future()

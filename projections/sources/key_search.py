@@ -7,6 +7,7 @@ it is compressed, the key is nowhere is passed over as a whole, its checksum apa
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +16,7 @@ from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.util import calc_crc32c
+from cramjam import DecompressionError
 
 from schemas.kafka.log_reading import accept_any_header_name, bare_records, records_of_key
 from schemas.records import BareRecord
@@ -36,7 +38,7 @@ _UNPACK: Final[Mapping[int, Callable[[Any], bytes]]] = {
     3: lz4_decode,
     4: zstd_decode,
 }
-_READ_COMMITTED: Final = 1
+READ_COMMITTED: Final = 1
 
 
 class Found(NamedTuple):
@@ -69,13 +71,12 @@ def find(
         end = at + _UNCOUNTED + length
         if end > upto:
             break
-        if calc_crc32c(content[at + _CHECKED : end]) != checksum:
+        if end < at + _HEADER.size or calc_crc32c(content[at + _CHECKED : end]) != checksum:
             raise CorruptRecordException(f"the checksum of the batch at offset {base} is wrong")
         if place < at and (place := fetched.find(key, at, upto)) < 0:
             place = upto
         if attributes & _COMPRESSION:
-            packed = content[at + _HEADER.size : end].tobytes()
-            is_there = key in _UNPACK[attributes & _COMPRESSION](packed)
+            is_there = key in _unpacked(attributes & _COMPRESSION, content[at + _HEADER.size : end], base)
         else:
             is_there = place + len(key) <= end
         if is_there:
@@ -87,11 +88,18 @@ def find(
     return Found(records, max(offset, next_offset))
 
 
+def _unpacked(compression: int, packed: memoryview, base: int) -> bytes:
+    try:
+        return _UNPACK[compression](packed.tobytes())
+    except (KeyError, EOFError, OSError, ValueError, zlib.error, DecompressionError) as error:
+        raise CorruptRecordException(f"the batch at offset {base} can't be unpacked: {error}") from None
+
+
 def _find_by_aiokafka(content: memoryview, key: bytes, offset: int, aborted: Sequence[tuple[int, int]]) -> Found:
     """As `find`, slower: whatever the format, and whatever became of transactions."""
     accept_any_header_name()
     batches = fetcher.MemoryRecords(content.tobytes())
     nowhere = TopicPartition("", 0)
-    records = fetcher.PartitionRecords(nowhere, batches, aborted, offset, bare_records, None, True, _READ_COMMITTED)
+    records = fetcher.PartitionRecords(nowhere, batches, aborted, offset, bare_records, None, True, READ_COMMITTED)
     found = [record for record in records if record.key == key and record.offset >= offset]
     return Found(found, max(offset, records.next_fetch_offset))

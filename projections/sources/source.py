@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
+from schemas.errors import ConfigurationError
 from schemas.records import LogRecord
 
 Passed = Callable[[int], object]
@@ -21,6 +22,18 @@ class Bounds(NamedTuple):
 
     first: int
     end: int
+
+
+def check_reach(topic: str, positions: Mapping[int, int], bounds: Mapping[int, Bounds]) -> None:
+    """Raise ConfigurationError where tables, whose positions by partition these are, have come further than the log."""
+    for partition, position in positions.items():
+        end = bounds[partition].end if partition in bounds else 0
+        if position > end:
+            raise ConfigurationError(
+                f"{topic}/{partition} is applied up to {position:,}, but the log ends at {end:,}: this database "
+                "and this log don't belong together, or the export is older than the tables (settings "
+                "DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS, BOTPULSE_TOPIC_PREFIX)"
+            )
 
 
 class LogSource(Protocol):

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
 from projections.migrations import check_migrated
-from projections.sources.source import LogAddress
+from projections.sources.source import LogAddress, check_reach
 from projections.sql import query
 from projections.verify.history import Entry, History, Verdict, broker_time
 from projections.verify.money import SPENDING
@@ -82,11 +82,13 @@ async def explain(
     async with snapshot(database_url) as (connection, _), log.open() as source:
         await check_migrated(connection)
         name = topics.events.name
-        partitions = len(await source.bounds(name))
+        bounds = await source.bounds(name)
+        partitions = len(bounds)
         partition = partition_of(key, partitions)
         rows = await connection.fetch(query("verify", "checkpoints"), [name])
         checkpoints = {row["partition"]: row for row in rows}
         end = checkpoints[partition]["next_offset"] if partition in checkpoints else 0
+        check_reach(name, {partition: end}, bounds)
         refused = (await refused_offsets(connection, topics, checkpoints)).get(partition, frozenset())
         found = await connection.fetch(query("verify", "users"), [user])
         records: list[LogRecord] = []

@@ -11,7 +11,7 @@ from typing import Any, Final
 import asyncpg
 
 from projections.migrations import check_migrated
-from projections.sources.source import LogAddress, LogSource
+from projections.sources.source import LogAddress, LogSource, check_reach
 from projections.sql import query
 from projections.verify.differences import NO_ROW, Difference, Differences, compare
 from projections.verify.history import Verdict
@@ -32,7 +32,6 @@ from projections.verify.session import snapshot, without_collector
 from projections.verify.shared import Shared
 from projections.verify.shared_evidence import add_events
 from projections.verify.user import User
-from schemas.errors import ConfigurationError
 from schemas.partitioner import partition_of
 from schemas.topics import Topics
 
@@ -131,15 +130,8 @@ async def _plan(
     refused = await refused_offsets(connection, topics, counted)
     horizons = dict(await connection.fetch(query("verify", "horizons")))
     bounds = {topic: await source.bounds(topic) for topic in read}
-    for topic, partitions in positions.items():
-        for partition, position in partitions.items():
-            end = bounds[topic][partition].end if partition in bounds[topic] else 0
-            if position > end:
-                raise ConfigurationError(
-                    f"{topic}/{partition} is applied up to {position:,}, but the log ends at {end:,}: this database "
-                    "and this log don't belong together, or the export is older than the tables (settings "
-                    "DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS, BOTPULSE_TOPIC_PREFIX)"
-                )
+    for topic in read:
+        check_reach(topic, positions[topic], bounds[topic])
     streams = topics.user_aggregates.name
     aggregate_ends = {p: b.end for p, b in (await source.bounds(streams)).items()} if aggregates else {}
     jobs = []

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -113,38 +111,6 @@ async def read_live(stack: StackInfo, topic: str, key: bytes, ends: dict[int, in
         return sorted(found)
 
 
-@asynccontextmanager
-async def breaking(stack: StackInfo, answers: int) -> AsyncIterator[tuple[tuple[str, int], list[int]]]:
-    """Stand in front of a broker: every connection is cut after so many bytes of answers.
-
-    Yields the address, and how much went through each connection that is over.
-    """
-    over: list[int] = []
-
-    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int) -> int:
-        done = 0
-        with contextlib.suppress(OSError):
-            while done < most and (content := await reader.read(min(most - done, 16 * 1024))):
-                done += len(content)
-                writer.write(content)
-                await writer.drain()
-        writer.close()
-        return done
-
-    async def serve(client: asyncio.StreamReader, answering: asyncio.StreamWriter) -> None:
-        broker, requests = await asyncio.open_connection(*stack.bootstrap_servers.split(":"))
-        asking = asyncio.create_task(forward(client, requests, 1 << 60))
-        over.append(await forward(broker, answering, answers))
-        requests.close()
-        await asking
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname(), over
-    finally:
-        server.close()
-
-
 def stats(folder: Path) -> dict[Path, Any]:
     """What every file and folder is like, but for when it was looked at."""
     return {path: (path.stat().st_ino, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*")}
@@ -211,24 +177,6 @@ async def test_one_keys_records_among_transactions_and_records_larger_than_a_fet
                 async for _ in log.read(topic, {1: 3}, {0: 11, 1: 7}, sought, passed.append):
                     pass
                 assert (sum(passed), min(passed) >= 0) == (11 + 4, True)
-
-
-async def test_one_keys_records_over_connections_that_are_lost(
-    stack: StackInfo, topic: str, source: BrokerSource, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with AIOKafkaProducer(bootstrap_servers=stack.bootstrap_servers, acks="all", max_batch_size=512) as producer:
-        for number in range(400):
-            await producer.send(topic, b"x" * 100, b"%d" % (number % 13), partition=number % 2)
-    monkeypatch.setattr(key_fetch, "FETCH_BYTES", 1_000)
-    wanted = [record for record in await everything(source, topic) if record[3] == b"7"]
-    async with breaking(stack, 12_000) as (address, over):
-
-        async def leader(_: BrokerSource, __: Place) -> tuple[str, int]:
-            return address
-
-        monkeypatch.setattr(BrokerSource, "_leader", leader)
-        assert await everything(source, topic, b"7") == wanted
-        assert over.count(12_000) > 2
 
 
 async def test_days_come_back_byte_for_byte_and_are_written_once(

@@ -129,3 +129,23 @@ def test_a_batch_that_is_damaged_is_never_passed_over(compression: int) -> None:
         damaged = good[:place] + bytes([good[place] ^ 0b1000]) + good[place + 1 :]
         with pytest.raises(CorruptRecordException, match="offset 7"):
             found(at(0, good) + struct.pack(">q", 7) + damaged[8:], b"nobody")
+
+
+def test_what_no_broker_would_keep_is_called_corrupt() -> None:
+    without_end = struct.pack(">qi4xBIh", 0, -12, 2, 0, 0) + bytes(38)
+    compressed = bytearray(batch(compression=GZIP))
+    for attributes, at_byte in ((GZIP, 61), (ZSTD, 0), (7, 0)):
+        changed = bytearray(compressed)
+        struct.pack_into(">h", changed, 21, attributes)
+        if at_byte:
+            changed[at_byte] ^= 0xFF
+        with pytest.raises(CorruptRecordException, match="can't be unpacked"):
+            find(at(0, bytes(changed)), 0, len(changed), b"2", 0, ())
+    with pytest.raises(CorruptRecordException):
+        find(without_end, 0, len(without_end), b"2", 0, ())
+
+
+def test_a_message_of_an_old_format_may_be_shorter_than_a_header() -> None:
+    short = batch(0, keys=[b"2"])
+    assert len(short) < 61
+    assert [record.key for record in find(short, 0, len(short), b"2", 0, ()).records] == [b"2"]

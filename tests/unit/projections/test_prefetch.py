@@ -10,7 +10,7 @@ from projections.checkpoints import Place
 from projections.generations.reading import SourceReader
 from projections.intake import Intake
 from projections.prefetch import Prefetch
-from projections.sources.source import Bounds
+from projections.sources.source import Bounds, Passed, tell_nobody
 from schemas.codec import encode
 from schemas.partitioner import partition_of
 from schemas.records import LogRecord
@@ -37,7 +37,12 @@ class Interleaved:
         return {number: Bounds(0, len(records)) for number, records in self.records.items()}
 
     async def read(
-        self, topic: str, start: Mapping[int, int], end: Mapping[int, int], key: bytes | None = None
+        self,
+        topic: str,
+        start: Mapping[int, int],
+        end: Mapping[int, int],
+        key: bytes | None = None,
+        passed: Passed = tell_nobody,
     ) -> AsyncGenerator[tuple[int, Sequence[LogRecord]], None]:
         for offset in range(EACH):
             await self.wait()

@@ -105,3 +105,17 @@ def test_what_leads_to_a_purchase_is_what_came_in_the_half_hour_before_it() -> N
         assert history.read(record).why_not == ""
     assert history.user is not None
     assert sorted(history.user.purchase_triggers()) == [("content.viewed", CENTS), ("message.received", CENTS)]
+
+
+def test_a_refund_in_another_currency_is_worth_its_cents_alone() -> None:
+    stars = {"charge_id": "c1", "provider": "telegram_stars", "method": "stars", "amount_cents": CENTS}
+    back = {"refund_id": "r1", "charge_id": "c1", "provider": "telegram_stars", "amount_cents": 200}
+    for currency, left in (("XTR", 0), ("EUR", 300)):
+        events = [
+            event("payment.succeeded", {**stars, "original": {"amount_minor": 100, "currency": "XTR"}}, id_="p"),
+            event("payment.refunded", {**back, "original": {"amount_minor": 100, "currency": currency}}, id_="r"),
+        ]
+        history = History(Decoder(1).decode_plain)
+        assert [history.read(record).why_not for record in log(events)] == ["", ""]
+        assert history.user is not None
+        assert history.user.money.spent_cents == left
