@@ -61,12 +61,12 @@ bench: $(READY) ## A short round of all benchmarks, a few minutes; BENCH="--repe
 	@$(BIN)/botpulse bench latency --seconds 20
 	@$(BIN)/botpulse bench queries --users 20000 --events 200000
 
-bench-docs: $(READY) ## All benchmarks in full, half an hour on a quiet machine; the tables go into docs/benchmarks.md
+bench-docs: $(READY) ## All benchmarks in full, an hour on a quiet machine; the tables go into docs/benchmarks.md
 	@$(BIN)/botpulse bench streams --repeat 3 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench streams --known --users 10000 --users 1000000 --repeat 3 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench recovery --repeat 3 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench projections --repeat 3 --into docs/benchmarks.md
-	@$(BIN)/botpulse bench replay --repeat 3 --into docs/benchmarks.md
+	@$(BIN)/botpulse bench replay --events 10000000 --into docs/benchmarks.md
 	@$(BIN)/botpulse bench latency --into docs/benchmarks.md
 	@$(BIN)/botpulse bench queries --into docs/benchmarks.md
 
