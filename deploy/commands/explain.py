@@ -42,8 +42,8 @@ def command(
 ) -> None:
     """List the events behind a user's number in the order of the log, what each contributed, and the total after it.
 
-    Events that count nothing (repeated, in conflict, refused) are listed with the reason. Exit status 1 when the sum is
-    not the stored number, or the log has no event of the user.
+    Events that count nothing (repeated, in conflict, refused), or less than their amount, are listed with the reason.
+    Exit status 1 when the sum is not the stored number, or the log has no event of the user.
     """
     if tier + spend + credit > 1:
         raise ConfigurationError("--tier, --spend and --credits are one question each: ask one of them")
@@ -86,6 +86,7 @@ def _change(step: Step, question: Question) -> tuple[int, int]:
 def _note(step: Step) -> str:
     entry = step.entry
     notes = [] if entry.verdict is Verdict.COUNTED else [f"{entry.verdict.value}: {entry.why_not}"]
+    notes += filter(None, [step.note])
     notes += [
         f"a copy of {(value or b'').decode(errors='replace')}"
         for name, value in entry.record.headers
@@ -124,6 +125,7 @@ def _step(step: Step) -> dict[str, Any]:
         "time": event and event["time"].isoformat(),
         "verdict": step.entry.verdict.value,
         "why_not": step.entry.why_not or None,
+        "note": step.note or None,
         "purchases": step.after.purchases - step.before.purchases,
         "cents": step.after.spent_cents - step.before.spent_cents,
         "credits": step.after.credits - step.before.credits,

@@ -11,6 +11,7 @@ from projections.sources.source import LogAddress, check_reach
 from projections.sql import query
 from projections.verify.history import Entry, History, Verdict, broker_time
 from projections.verify.money import SPENDING
+from projections.verify.reasons import Reasons
 from projections.verify.rows import kind_of
 from projections.verify.run import refused_offsets
 from projections.verify.session import snapshot
@@ -45,6 +46,8 @@ class Step(NamedTuple):
     entry: Entry
     before: Totals
     after: Totals
+    note: str = ""
+    """Why it has moved the spend by another amount than its own, where it counts and did; see `Reasons`."""
 
     @property
     def moved_tier(self) -> bool:
@@ -113,13 +116,14 @@ async def explain(
 
 def steps_of(records: Iterable[LogRecord], history: History) -> list[Step]:
     """Fold a user's records one by one, and note what each did. Pure."""
-    steps, totals = [], Totals()
+    steps, totals, reasons = [], Totals(), Reasons()
     for record in records:
         entry = history.read(record)
-        before, user = totals, history.user
+        before, user, note = totals, history.user, ""
         if user is not None:
             totals = Totals(user.money.purchases, user.money.spent_cents, user.credits, user.tier)
-        steps.append(Step(entry, before, totals))
+            note = reasons.of(entry, user.money, totals.spent_cents - before.spent_cents)
+        steps.append(Step(entry, before, totals, note))
     return steps
 
 

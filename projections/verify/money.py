@@ -19,12 +19,19 @@ _IDENTITY: Final[dict[str, Callable[[dict[str, Any]], Identity]]] = {
     "payment.refunded": lambda d: (d["provider"], d["refund_id"]),
     "payment.dispute_opened": lambda d: (d["provider"], d["dispute_id"]),
     "auto_recharge.triggered": lambda d: (d["trigger_id"],),
+    "payment.refund_failed": lambda d: (d["provider"], d["refund_id"]),
+    "payment.dispute_closed": lambda d: (d["provider"], d["dispute_id"]),
 }
-MONEY: Final = frozenset({*_IDENTITY, "payment.refund_failed", "payment.dispute_closed"})
+MONEY: Final = frozenset(_IDENTITY)
 """The kinds of events that say something here."""
 SPENDING: Final = MONEY - {"payment.failed", "auto_recharge.triggered"}
 """Those of them that can move purchases, spend and tier."""
 _ABOUT_CHARGES: Final = frozenset({"payment.refunded", "payment.dispute_opened", "payment.dispute_closed"})
+
+
+def identity_of(kind: str, data: dict[str, Any]) -> Identity:
+    """Return what the data of a money event is about."""
+    return _IDENTITY[kind](data)
 
 
 class Standing(NamedTuple):
@@ -61,19 +68,17 @@ class Money:
     def apply(self, kind: str, event: PlainEvent) -> str | None:
         """Take one event in; returns why it is a conflict, and then has changed nothing."""
         data = event["data"]
-        replaced = None
+        identity, replaced = identity_of(kind, data), None
         if kind == "payment.refund_failed":
-            identity: Identity = (data["provider"], data["refund_id"])
             self.failed_refunds.add(identity)
             replaced = self.facts["payment.refunded"].get(identity)
         elif kind == "payment.dispute_closed":
-            identity = (data["provider"], data["dispute_id"])
             replaced = self.closings.get(identity)
             if replaced is None or order_of(event) > order_of(replaced):
                 self.closings[identity] = event
                 self._file(kind, identity, event, replaced)
         else:
-            facts, identity = self.facts[kind], _IDENTITY[kind](data)
+            facts = self.facts[kind]
             replaced = facts.get(identity)
             if replaced is not None and replaced["data"]["amount_cents"] != data["amount_cents"]:
                 return f"{' '.join(identity)} is known with another amount"
@@ -112,6 +117,11 @@ class Money:
             if identity not in self.failed_refunds
         ]
 
+    def lost_disputes(self, charge: Identity) -> dict[Identity, PlainEvent]:
+        """The closings, by their disputes, that took a charge away."""
+        closings = self._of_charge("payment.dispute_closed", charge)
+        return {identity: closing for identity, closing in closings.items() if closing["data"]["outcome"] == "lost"}
+
     def standing(self, charge: Identity) -> Standing:
         """Say where a known charge stands, from all that is known of it."""
         data = self.charges[charge]["data"]
@@ -123,11 +133,7 @@ class Money:
             back = [original_of(refund["data"]) for refund in refunds]
             whole = sum(minor for minor, its in back if minor is not None and its == currency) >= original
         left = 0 if whole else max(0, data["amount_cents"] - refunded)
-        lost = [
-            closing["time"]
-            for closing in self._of_charge("payment.dispute_closed", charge).values()
-            if closing["data"]["outcome"] == "lost"
-        ]
+        lost = [closing["time"] for closing in self.lost_disputes(charge).values()]
         if lost:
             return Standing(0, refunded, max(0, data["amount_cents"] - refunded), min(lost), "dispute_lost")
         return Standing(left, refunded, 0, None, self._status(charge, refunds, left))
