@@ -140,8 +140,8 @@ def _projection_settings(*, offline: bool) -> ProjectionSettings:
     settings = Settings.from_environment()
     # The rebuild makes tables: it is the installer's business.
     return ProjectionSettings.from_environment(
-        bootstrap_servers=_NO_BROKER if offline else settings.bootstrap_servers(),
-        installer_database_url=settings.database_url(),
+        KAFKA_BOOTSTRAP_SERVERS=_NO_BROKER if offline else settings.bootstrap_servers(),
+        DATABASE_URL=settings.database_url(),
     )
 
 
