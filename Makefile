@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.botpulse-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-ops audit sbom faults soak bench bench-docs
+.PHONY: help setup demo test check schema check-ops audit sbom faults soak bench bench-docs
 
 help: ## Say what there is to make
 	@echo "Botpulse: make TARGET [PYTHON=python3.13]"
