@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import botpulse
+from deploy.local import StackInfo
+from schemas.topics import Topics
+from tests.support import log
+from tests.support.cli import botpulse, program
 from tests.support.stack import open_folder
 
 EVENTS = 2_000
@@ -74,6 +77,22 @@ async def test_every_question_of_the_guide_is_asked_and_answered_alike(settings:
     assert questions["top_users"]["rows"] == 20
     for question in questions.values():
         assert (len(question["milliseconds"]), len(question["naive_milliseconds"])) == (2, 1)
+
+
+async def test_what_publishing_costs_is_measured_on_a_log_of_its_own(
+    settings: dict[str, str], stack: StackInfo, topics: Topics
+) -> None:
+    """Its events are of nobody: they must not come onto the log that the environment names."""
+    named = {"KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers, "BOTPULSE_TOPIC_PREFIX": topics.prefix}
+    asked = await program(named, "deploy.bench.publisher", "--help")
+    assert (asked.status, asked.err) == (0, "")
+    assert "--rounds" in asked.out
+    ran = await program({**settings, **named}, "deploy.bench.publisher", "--rounds", "1")
+    assert ran.status == 0, ran.err
+    assert [line.split()[:2] for line in ran.out.splitlines()] == [
+        [place, str(at_once)] for place in ("log", "spool") for at_once in (1, 10, 100, 1000)
+    ]
+    assert await log.read_all(stack.bootstrap_servers, topics.events.name) == []
 
 
 async def test_what_a_user_does_wrong_is_one_line(tmp_path: Path) -> None:

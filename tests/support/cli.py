@@ -33,12 +33,18 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 async def botpulse(settings: Mapping[str, str], *arguments: str, stdin: bytes = b"") -> Ran:
     """Run `botpulse` with these settings; fails when it takes longer than a minute."""
-    code = "from deploy.cli import main; main()"
+    return await _run(settings, "-c", "from deploy.cli import main; main()", *arguments, stdin=stdin)
+
+
+async def program(settings: Mapping[str, str], module: str, *arguments: str) -> Ran:
+    """Run `python -m module` with these settings; fails when it takes longer than a minute."""
+    return await _run(settings, "-m", module, *arguments)
+
+
+async def _run(settings: Mapping[str, str], *words: str, stdin: bytes = b"") -> Ran:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-c",
-        code,
-        *arguments,
+        *words,
         env=environment(settings),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -49,7 +55,7 @@ async def botpulse(settings: Mapping[str, str], *arguments: str, stdin: bytes = 
     except TimeoutError:
         process.kill()
         await process.wait()
-        raise AssertionError(f"botpulse {' '.join(arguments)} took longer than {_SECONDS:.0f} s") from None
+        raise AssertionError(f"{' '.join(words)} took longer than {_SECONDS:.0f} s") from None
     assert process.returncode is not None
     ran = Ran(process.returncode, out.decode(), err.decode())
     assert "Traceback" not in ran.err, ran.err
