@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from deploy.local import LocalStack, StackInfo
 from deploy.local.home import default_home
 from schemas.errors import ConfigurationError
+from schemas.findings import problems
 from schemas.process.secret_files import with_secrets
 from schemas.topics import Topics
 
@@ -40,8 +41,7 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise ConfigurationError(f"setting {problems}") from None
+            raise ConfigurationError(f"setting {problems(error)}") from None
 
     @property
     def topics(self) -> Topics:

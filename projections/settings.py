@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import ConfigurationError
+from schemas.findings import problems
 from schemas.process.secret_files import with_secrets
 from schemas.topics import Topics
 
@@ -79,15 +80,12 @@ class Settings(BaseSettings):
         try:
             settings = cls(**overrides)
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {_short(e['msg'])}" for e in error.errors())
-            raise ConfigurationError(f"setting {problems} (for the local stack: botpulse up, botpulse env)") from None
+            raise ConfigurationError(
+                f"setting {problems(error)} (for the local stack: botpulse up, botpulse env)"
+            ) from None
         if settings.own_database_url is None and settings.installer_database_url is None:
             raise ConfigurationError(
-                "setting DATABASE_URL: Field required, as is or as PROJECTIONS_DATABASE_URL (for the local stack: "
+                "setting DATABASE_URL is missing, and so is PROJECTIONS_DATABASE_URL (for the local stack: "
                 "botpulse up, botpulse env)"
             )
         return settings
-
-
-def _short(message: str) -> str:
-    return message.removeprefix("Value error, ")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from .errors import InvalidEvent
 from .events import EVENT_TYPES, TierChanged
+from .findings import rule
 from .reasons import Reason
 
 _TIME_RULE = "must be YYYY-MM-DDTHH:MM:SS[.ffffff]Z"
@@ -24,20 +25,6 @@ _MEMBER_RULES: Final = {
     "data.expires_at": _TIME_RULE,
     "data.details": "must be a flat object of strings, finite numbers and booleans",
     "data.benefits": "must be an object of whole numbers",
-}
-_RULES: Final = {
-    "missing": "is missing",
-    "string_type": "must be a string",
-    "int_type": "must be an integer",
-    "bool_type": "must be true or false",
-    "model_type": "must be an object",
-    "dict_type": "must be an object",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_too_long": "must have at most {max_length} characters",
-    "greater_than": "must be greater than {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-    "literal_error": "must be one of {expected}",
 }
 _OUR_TYPE = re.compile(r"botpulse\.[a-z_.]{1,64}\.v[0-9]{1,4}")
 
@@ -97,5 +84,4 @@ def _rule(member: str, finding: ErrorDetails) -> str:
     kind = finding["type"]
     if kind != "missing" and member in _MEMBER_RULES:
         return _MEMBER_RULES[member]
-    context: dict[str, Any] = finding.get("ctx", {})
-    return _RULES.get(kind, "has a wrong value").format(**context)
+    return rule(finding)

@@ -6,6 +6,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import ConfigurationError
+from schemas.findings import problems
 from schemas.topics import Topics
 
 
@@ -38,5 +39,6 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise ConfigurationError(f"setting {problems} (for the local stack: botpulse up, botpulse env)") from None
+            raise ConfigurationError(
+                f"setting {problems(error)} (for the local stack: botpulse up, botpulse env)"
+            ) from None

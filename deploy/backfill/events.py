@@ -18,6 +18,7 @@ from schemas.envelope import Envelope
 from schemas.errors import InvalidEvent
 from schemas.events import EVENT_TYPES
 from schemas.fields import CONTENT_PREFIX
+from schemas.refusals import refusal
 
 _TRUE, _FALSE = ("true", "t", "yes", "1"), ("false", "f", "no", "0")
 
@@ -45,8 +46,7 @@ def event_of(row: Row[str, Any], facts: Facts, mapping: Mapping) -> tuple[Envelo
         )
         return event, encode(event)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)[0]
-        raise RefusedRow(f"{'.'.join(map(str, found['loc']))}: {found['msg']}") from None
+        raise RefusedRow(refusal(error, b"").detail) from None
     except InvalidEvent as error:
         raise RefusedRow(error.detail) from None
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from schemas.errors import ConfigurationError
 from schemas.events import EVENT_TYPES
+from schemas.findings import problems
 
 
 class _Part(BaseModel):
@@ -116,5 +117,4 @@ def read_mapping(path: Path) -> Mapping:
     try:
         return Mapping.model_validate(content)
     except ValidationError as error:
-        found = error.errors(include_url=False)[0]
-        raise ConfigurationError(f"{path}: {'.'.join(map(str, found['loc']))}: {found['msg']}") from None
+        raise ConfigurationError(f"{path}: {problems(error)}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
@@ -20,6 +20,7 @@ from deploy.letters.reading import Selection, opened, read_letters, record_at
 from deploy.letters.redrive import Judged, Sent, judge, redrive
 from deploy.letters.showing import moment, neighbour, readable, readable_headers
 from deploy.settings import Settings
+from deploy.times import moment_of
 from projections.checkpoints import Place
 from projections.refusals import accept as accept_refusal
 from schemas.codec import Decoder
@@ -189,13 +190,7 @@ def _selection(
         raise ConfigurationError(f"--reason {reason}: the reasons are {', '.join(Reason)}")
     if stage not in (None, "streams", "projections"):
         raise ConfigurationError(f"--stage {stage}: the stages are streams and projections")
-    since_ms = None
-    if since is not None:
-        try:
-            time = datetime.fromisoformat(since)
-        except ValueError:
-            raise ConfigurationError(f"--since {since}: a time is written as 2026-01-02T03:04:05Z") from None
-        since_ms = int((time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp() * 1000)
+    since_ms = None if since is None else int(moment_of("--since", since).timestamp() * 1000)
     return Selection(reason, stage, topic, user, since_ms, state, places)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from deploy.console import Json, bar, print_json
 from deploy.settings import Settings
+from deploy.times import moment_of
 from projections.sources.broker import BrokerAddress
 from projections.verify.explain import Explanation, Question, Step, explain
 from projections.verify.history import Verdict, broker_time
@@ -48,7 +49,7 @@ def command(
     if tier + spend + credit > 1:
         raise ConfigurationError("--tier, --spend and --credits are one question each: ask one of them")
     question: Question = "spend" if spend else "credits" if credit else "tier"
-    moment = None if as_of is None else _moment(as_of)
+    moment = None if as_of is None else moment_of("--as-of", as_of)
     settings = Settings.from_environment()
     database_url, log = settings.database_url(), BrokerAddress(settings.bootstrap_servers())
     with bar("reading") as shown:
@@ -66,14 +67,6 @@ def command(
         )
     if not explanation.steps and explanation.stored is None:
         raise typer.Exit(1)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(f"--as-of {text}: a time is written as 2026-01-02T03:04:05Z") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _change(step: Step, question: Question) -> tuple[int, int]:

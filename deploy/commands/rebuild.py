@@ -19,6 +19,7 @@ from rich.table import Table
 from deploy.commands.rebuild_streams import rebuild_streams
 from deploy.console import Bar, Json, bar, interruptible, print_json, say
 from deploy.settings import Settings
+from deploy.times import moment_of
 from projections import registry
 from projections.generations import layout, swap
 from projections.generations.compare import Difference, Span
@@ -55,11 +56,10 @@ def rebuild(
         bool, typer.Option("--streams", help="The streams' aggregates and ledger instead of the tables.")
     ] = False,
     begin: Annotated[
-        datetime | None,
-        typer.Option("--from", metavar="TIME", help="Only look, at rows from this UTC day or time on."),
+        str | None, typer.Option("--from", metavar="TIME", help="Only look, at rows from this UTC day or time on.")
     ] = None,
     to: Annotated[
-        datetime | None, typer.Option("--to", metavar="TIME", help="Only look, at rows before this UTC day or time.")
+        str | None, typer.Option("--to", metavar="TIME", help="Only look, at rows before this UTC day or time.")
     ] = None,
     from_export: Annotated[
         Path | None,
@@ -120,11 +120,11 @@ def rebuild(
                 raise typer.Exit(1)
 
 
-def _span(begin: datetime | None, to: datetime | None) -> Span | None:
+def _span(begin: str | None, to: str | None) -> Span | None:
     if begin is None and to is None:
         return None
-    start = begin.replace(tzinfo=UTC) if begin is not None else EARLIEST
-    end = to.replace(tzinfo=UTC) if to is not None else datetime.max.replace(tzinfo=UTC)
+    start = moment_of("--from", begin) if begin is not None else EARLIEST
+    end = moment_of("--to", to) if to is not None else datetime.max.replace(tzinfo=UTC)
     if start >= end:
         raise typer.BadParameter("--from must be before --to")
     return Span(start, end)

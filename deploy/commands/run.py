@@ -24,7 +24,7 @@ _MODULES = {Service.EXPORTER: "deploy.exporter"}
 # Where each looks for Postgres, first to last.
 _DATABASE = {
     Service.PROJECTIONS: ("PROJECTIONS_DATABASE_URL", "DATABASE_URL"),
-    Service.EXPORTER: ("EXPORTER_DATABASE_URL",),
+    Service.EXPORTER: ("EXPORTER_DATABASE_URL", "DATABASE_URL"),
 }
 
 

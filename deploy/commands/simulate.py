@@ -14,6 +14,7 @@ from deploy.console import Json, bar, print_json, say
 from deploy.settings import Settings
 from deploy.simulate import Books, Plan, parse_faults
 from deploy.simulate.run import Summary, publish, write
+from deploy.times import moment_of
 from schemas.errors import ConfigurationError
 
 _FIRST_YEAR = datetime(2013, 1, 1, tzinfo=UTC)
@@ -74,11 +75,7 @@ def _end(text: str | None, days: int) -> datetime:
     now = datetime.now(UTC)
     if text is None:
         return now.replace(minute=0, second=0, microsecond=0)
-    try:
-        end = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(f"--end: {text!r} is no time such as 2026-01-31T12:00:00Z") from None
-    end = end.replace(tzinfo=UTC) if end.tzinfo is None else end.astimezone(UTC)
+    end = moment_of("--end", text)
     if end > now + timedelta(hours=23):
         raise ConfigurationError("--end: the log takes no event that is more than 24 h ahead of the broker's clock")
     if end - timedelta(days=days) < _FIRST_YEAR:

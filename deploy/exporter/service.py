@@ -82,8 +82,8 @@ async def _look(settings: Settings, reading: Reading, health: Health) -> None:
     """One reading, on a connection of its own: between two of them Postgres has one session less."""
     try:
         connection = await connect(
-            settings.database.get_secret_value(),
-            "EXPORTER_DATABASE_URL",
+            settings.database_url,
+            settings.database_setting,
             application_name="botpulse-exporter",
             lock_timeout_ms=LOCK_TIMEOUT_MS,
             role=MAINTENANCE,
