@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from schemas.errors import BotpulseError, ServiceStopped
 from schemas.process import logs, tracing
+from schemas.process.arguments import refuse_arguments
 from schemas.process.instances import claim_instance_id
 from schemas.process.probes import ProbeServer
 
@@ -32,6 +33,7 @@ log = structlog.get_logger("streams")
 
 def main() -> None:
     """Run the service. Exit status 0 after a signal, 1 when it could not go on, 2 for a wrong configuration."""
+    refuse_arguments("python -m streams, without arguments; its settings: botpulse settings streams")
     # What these say at lower levels is either said by us in one line or no news (a commit that took its time).
     quiet = {"aiokafka": logging.CRITICAL, "mode.timers": logging.CRITICAL}
     logs.configure({"faust": logging.WARNING, "mode": logging.WARNING, **quiet})

@@ -14,6 +14,7 @@ from deploy.console import say
 from deploy.local.places import postgres_home, server_account
 from projections import sql
 from projections.migrations import migrate
+from schemas.process.arguments import refuse_arguments
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "database.md"
 
@@ -28,6 +29,7 @@ async def _document(database_url: str) -> str:
 
 def main() -> None:
     """Write both files."""
+    refuse_arguments("python -m deploy.catalogue, without arguments; writes schema.sql and docs/database.md anew")
     with server(postgres_home(server_account())) as running:
         asyncio.run(migrate(running.database_url))
         sql.SCHEMA.write_text(schema_file(running, running.database_url), encoding="utf-8")

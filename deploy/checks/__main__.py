@@ -20,6 +20,7 @@ from typing import Final
 
 from deploy.checks import tools
 from schemas.errors import BotpulseError
+from schemas.process.arguments import refuse_arguments
 
 DEPLOY: Final = Path(__file__).parents[1]
 ROOT: Final = DEPLOY.parent
@@ -99,6 +100,7 @@ def _output(command: list[str]) -> str:
 
 def main() -> int:
     """Run every check, say what each found, and return the exit status."""
+    refuse_arguments(f"python -m deploy.checks, without arguments; checks {', '.join(c.__name__ for c in CHECKS)}")
     tools.HOME.mkdir(parents=True, exist_ok=True)
     status = 0
     for check in CHECKS:

@@ -37,7 +37,7 @@ def backfill(
     from_csv: Annotated[Path | None, typer.Option(help="A folder of CSV files, one a table.")] = None,
     from_ndjson: Annotated[Path | None, typer.Option(help="A folder of NDJSON files, one a table.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Publish; without it only the preview is shown.")] = False,
-    state: Annotated[Path | None, typer.Option(help="Where progress is kept [default: beside the mapping].")] = None,
+    state: Annotated[Path | None, typer.Option(help="Where progress is kept. Default: beside the mapping.")] = None,
     as_json: Json = False,
 ) -> None:
     """Publish an existing bot's tables as events; first a preview of what they are, with counts and sums.

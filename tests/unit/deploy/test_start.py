@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import typer.main
@@ -37,3 +40,34 @@ def test_a_module_has_the_command_of_its_name(module: str) -> None:
     group = typer.main.get_command(command_line([module]))
     own = OF_THE_STACK if module == MODULES[0] else (module.replace("_", "-"),)
     assert tuple(group.commands) == own  # type: ignore[attr-defined]
+
+
+def test_no_help_is_taken_for_markup() -> None:
+    """In brackets the help's renderer sees a style, and leaves it out."""
+    root = typer.main.get_command(command_line())
+
+    def helps(command: Any) -> Iterator[str]:
+        yield command.help or ""
+        yield from (parameter.help or "" for parameter in command.params if hasattr(parameter, "help"))
+        for inner in getattr(command, "commands", {}).values():
+            yield from helps(inner)
+
+    told = list(helps(root))
+    assert len(told) > 100
+    assert [text for text in told if re.search(r"\[[a-z/]", text)] == []
+
+
+@pytest.mark.parametrize("module", ["streams", "projections", "deploy.exporter", "deploy.checks", "deploy.catalogue"])
+def test_a_program_without_arguments_takes_none(module: str) -> None:
+    """It would begin its work, where somebody only asks what that is."""
+    usage = f"usage: python -m {module}, without arguments; "
+    asked = run_module(module, "--help")
+    assert (asked.returncode, asked.stderr) == (0, "")
+    assert asked.stdout.startswith(usage)
+    assert asked.stdout.count("\n") == 1
+    refused = run_module(module, "--bogus")
+    assert (refused.returncode, refused.stdout, refused.stderr) == (2, "", asked.stdout)
+
+
+def run_module(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", *words], check=False, capture_output=True, text=True, timeout=60)
