@@ -6,6 +6,8 @@ from typing import Protocol
 
 STUCK_SECONDS = 60.0
 """The event loop beats four times a second."""
+SILENT_SECONDS = 15.0
+"""Empty fetches are answered many times a second. That Kafka is away is waited for: only readiness knows of it."""
 
 
 class Work(Protocol):
@@ -23,6 +25,10 @@ class Work(Protocol):
     def silent_seconds(self) -> float:
         """How long ago the event loop last came round."""
 
+    @property
+    def unanswered_seconds(self) -> float:
+        """How long Kafka has answered neither a fetch nor a commit. Known once there are partitions."""
+
 
 class Health:
     """Answers for one worker."""
@@ -38,5 +44,6 @@ class Health:
         """Why the service is not ready; empty when it is."""
         if not self._work.assigned:
             return ["no partitions assigned yet"]
-        waiting = self._work.restoring
-        return [f"the state of partitions {', '.join(map(str, waiting))} is being read back"] if waiting else []
+        if waiting := self._work.restoring:
+            return [f"the state of partitions {', '.join(map(str, waiting))} is being read back"]
+        return [] if self._work.unanswered_seconds < SILENT_SECONDS else ["Kafka does not answer"]

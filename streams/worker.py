@@ -146,6 +146,11 @@ class Worker:
         return self._liveness.silent_seconds
 
     @property
+    def unanswered_seconds(self) -> float:
+        """How long Kafka has answered neither a fetch nor a commit."""
+        return self._consumer.silent_seconds()
+
+    @property
     def restoring(self) -> list[int]:
         """Partitions of this worker whose state is not read back yet."""
         return sorted(partition for partition, lane in self._lanes.items() if not lane.ready)

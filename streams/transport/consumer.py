@@ -148,6 +148,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         state = None if assignment is None else assignment._tp_state.get(tp)  # type: ignore[attr-defined]
         return None if state is None else state._position
 
+    def last_answer(self) -> float | None:
+        """When a broker last answered a fetch, in seconds since 1970; None where none has since the assignment."""
+        assignment: Any = self.current_assignment
+        states = [] if assignment is None else list(assignment._tp_state.values())
+        return max((state.timestamp / 1000 for state in states if state.timestamp is not None), default=None)
+
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         accept_any_header_name()
         conf = self.app.conf
@@ -195,6 +201,7 @@ class BatchConsumer(driver.Consumer):
         self._next: dict[TP, int | None] = {}
         """Where the last fetch has left each partition; all up to there was handed on."""
         self._settled = asyncio.Event()
+        self._committed_at = 0.0
 
     _thread: BatchConsumerThread
 
@@ -334,6 +341,7 @@ class BatchConsumer(driver.Consumer):
         self.on_commit(time.monotonic() - begun, done)
         if not done:
             return False
+        self._committed_at = time.time()
         self._committed_offset.update(committable)
         return True
 
@@ -343,6 +351,14 @@ class BatchConsumer(driver.Consumer):
             return None
         end, committed = self.highwater(tp), self._committed_offset.get(tp)
         return None if end is None or committed is None else (end, committed)
+
+    def silent_seconds(self) -> float:
+        """How long no broker has answered a fetch or a commit; 0 where nothing was fetched since the assignment.
+
+        Of all partitions the latest: one whose records wait here is not fetched from.
+        """
+        answer = self._thread.last_answer()
+        return 0.0 if answer is None else max(0.0, time.time() - max(answer, self._committed_at))
 
     # -- rebalancing
 

@@ -15,11 +15,13 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from deploy.local import LocalStack, StackInfo
+from deploy.local.ports import free_port
 from schemas.codec import CONTENT_TYPE_HEADER
 from schemas.dead_letters import KEPT_BYTES
 from schemas.partitioner import partition_of
 from schemas.topics import Topics
 from tests.support import log
+from tests.support.http import get
 from tests.support.services import Service, eventually
 from tests.support.streaming import USERS, Bench
 
@@ -232,20 +234,25 @@ async def test_a_refused_write_ends_the_worker_with_nothing_acknowledged(bench: 
 
 
 async def test_a_broker_that_pauses_is_waited_for(bench: Bench, local_stack: LocalStack) -> None:
-    """Longer than the worker's session, twice: with writes under way, and while nothing happens."""
+    """Longer than the worker's session, twice: with writes under way, and while nothing happens, until that is told."""
     await bench.publish(2000)
     now = local_stack.find()
     assert now is not None
-    with bench.worker() as worker:
+    port, away = free_port(), (503, "Kafka does not answer\n")
+    with bench.worker(STREAMS_HTTP_PORT=str(port)) as worker:
         await eventually(lambda: "at work" in worker.output, "the worker is at work")
-        for _ in range(2):
+        for is_told in (False, True):
             os.kill(now.kafka_pid, signal.SIGSTOP)
             try:
                 await asyncio.sleep(PAUSE_SECONDS)
+                if is_told:
+                    await eventually(lambda: get(port, "/readyz") == away, "Kafka's silence is told")
+                    assert get(port, "/livez")[0] == 200
             finally:
                 os.kill(now.kafka_pid, signal.SIGCONT)
             await bench.publish(2000)
             await eventually(bench.folded, "it goes on")
+        await eventually(lambda: get(port, "/readyz")[0] == 200, "readiness")
         assert worker.terminate() == 0
         assert "Traceback" not in worker.output
     await bench.check()
