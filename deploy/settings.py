@@ -13,7 +13,7 @@ from deploy.local.home import default_home
 from schemas.errors import ConfigurationError
 from schemas.findings import problems
 from schemas.process.secret_files import with_secrets
-from schemas.topics import Topics
+from schemas.topics import Prefix, Topics
 
 
 class Settings(BaseSettings):
@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     """host:port of one or more brokers, separated by commas."""
     database: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
     """Postgres: postgresql://user:password@host:port/database. Also from the file of DATABASE_URL_FILE."""
-    topic_prefix: str = Field(default="", validation_alias="BOTPULSE_TOPIC_PREFIX")
+    topic_prefix: Prefix = Field(default="", validation_alias="BOTPULSE_TOPIC_PREFIX")
     """Put before every topic and group name."""
     home: Path = Field(default_factory=default_home, validation_alias="BOTPULSE_HOME")
     """The folder of the local stack."""

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from schemas.errors import ConfigurationError
 from schemas.findings import problems
 from schemas.process.secret_files import with_secrets
-from schemas.topics import Topics
+from schemas.topics import Prefix, Topics
 
 
 class Settings(BaseSettings):
@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     """Postgres as this service connects to it: postgresql://user:password@host:port/database."""
     installer_database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
     """Used where PROJECTIONS_DATABASE_URL is not set."""
-    topic_prefix: str = Field(default="", validation_alias="BOTPULSE_TOPIC_PREFIX")
+    topic_prefix: Prefix = Field(default="", validation_alias="BOTPULSE_TOPIC_PREFIX")
     """Put before every topic and group name."""
     http_port: int = Field(default=0, ge=0, le=65535, validation_alias="PROJECTIONS_HTTP_PORT")
     """Where /metrics, /livez, /readyz and /version are served; 0 serves nothing."""

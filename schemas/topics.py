@@ -5,9 +5,12 @@ A topic's partition count never changes; growth is a new topic with a copy and a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
 
 METADATA_MAX_AGE_MS: Final = 5_000
 """How long a member of a group believes what it knows of topics. A leader that has asked a broker just after its start
@@ -24,6 +27,22 @@ _COMPACTED: Final = {
     "max.message.bytes": str(_MIB),
 }
 _BROKER_TIME: Final = {"message.timestamp.type": "LogAppendTime"}
+
+
+_PREFIX: Final = re.compile(r"[A-Za-z0-9._-]{0,200}")
+
+
+def legal_prefix(prefix: str) -> str:
+    """Return the prefix. Raises ValueError where Kafka can't have topics of that name."""
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError(
+            "a prefix of topics has only letters a-z and A-Z, digits, '.', '_' and '-', at most 200 of them"
+        )
+    return prefix
+
+
+Prefix = Annotated[str, AfterValidator(legal_prefix)]
+"""What is put before every topic and group name, of a settings class."""
 
 
 @dataclass(frozen=True, slots=True)

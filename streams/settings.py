@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import ConfigurationError
 from schemas.findings import problems
-from schemas.topics import Topics
+from schemas.topics import Prefix, Topics
 
 
 class Settings(BaseSettings):
@@ -17,7 +17,7 @@ class Settings(BaseSettings):
 
     bootstrap_servers: str = Field(validation_alias="KAFKA_BOOTSTRAP_SERVERS", min_length=1)
     """host:port of one or more brokers, separated by commas."""
-    topic_prefix: str = Field(default="", validation_alias="BOTPULSE_TOPIC_PREFIX")
+    topic_prefix: Prefix = Field(default="", validation_alias="BOTPULSE_TOPIC_PREFIX")
     """Put before every topic and group name."""
     session_timeout_seconds: float = Field(default=10.0, ge=1.0, validation_alias="STREAMS_SESSION_TIMEOUT_SECONDS")
     """A worker that is silent for longer has lost its partitions, and exits before it writes anything more."""

@@ -24,9 +24,10 @@ from deploy.times import moment_of
 from projections.checkpoints import Place
 from projections.refusals import accept as accept_refusal
 from schemas.codec import Decoder
-from schemas.errors import BotpulseError, ConfigurationError
+from schemas.errors import ConfigurationError
 from schemas.reasons import Reason
 from schemas.redrive import Original
+from schemas.topics import Topics
 
 _WIDTH = 150
 _NEIGHBOURS = 2
@@ -57,10 +58,11 @@ def list_letters(
 ) -> None:
     """List refused records with what became of them: open, redriven, refused again, accepted."""
     selection = _selection(reason, stage, topic, user, since, state)
+    settings = Settings.from_environment()
     with bar("looking for copies") as shown:
-        letters = [
-            letter for letter in asyncio.run(_read(Settings.from_environment(), shown)) if selection.takes(letter)
-        ]
+        found = asyncio.run(_read(settings, shown))
+    _check_topic(topic, settings.topics, found)
+    letters = [letter for letter in found if selection.takes(letter)]
     if as_json:
         print_json([_content(letter) for letter in letters])
         return
@@ -194,6 +196,13 @@ def _selection(
     return Selection(reason, stage, topic, user, since_ms, state, places)
 
 
+def _check_topic(name: str | None, topics: Topics, letters: Sequence[Letter]) -> None:
+    """Refuse a topic that is none; letters may be about topics from before the log has grown."""
+    names = {topics.events.name, topics.tier_changes.name, *(letter.place.topic for letter in letters)}
+    if name is not None and name not in names:
+        raise ConfigurationError(f"--topic {name}: the topics are {', '.join(sorted(names))}")
+
+
 async def _read(settings: Settings, shown: Bar) -> list[Letter]:
     async with database(settings.database_url()) as connection, opened(settings.bootstrap_servers()) as source:
         return await read_letters(source, settings.topics, connection, shown.move)
@@ -204,7 +213,7 @@ async def _show(settings: Settings, original: Original, shown: Bar, *, show_pers
         found = await read_letters(source, settings.topics, connection, shown.move)
         letters = [letter for letter in found if letter.place == original]
         if not letters:
-            raise BotpulseError(f"no letter is about {original}; see `botpulse dead-letters list`")
+            raise ConfigurationError(f"no letter is about {original}; see `botpulse dead-letters list`")
         near = await record_at(source, original, _NEIGHBOURS, _NEIGHBOURS)
         decoder = Decoder(len(await source.bounds(original.topic)))
     record: Any = next((record for record in near if record.offset == original.offset), letters[0])
@@ -223,6 +232,7 @@ async def _redrive(
 ) -> tuple[list[Judged], list[Sent]]:
     async with database(settings.database_url()) as connection, opened(settings.bootstrap_servers()) as source:
         found = await read_letters(source, settings.topics, connection, shown.move)
+        _check_topic(selection.topic, settings.topics, found)
         judged = await judge(source, settings.topics, [letter for letter in found if selection.takes(letter)])
     candidates = [item.candidate for item in judged if item.candidate is not None]
     if dry_run or not candidates:

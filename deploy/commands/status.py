@@ -35,8 +35,9 @@ def status(
     """Say whether the servers answer, and for every partition of the projections how far it is applied.
 
     Looks at KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL where they are set (and no --home is given), else at the local
-    stack. Exit status 1 when a server of the local stack doesn't answer, a partition stands still with records waiting,
-    or the database has refused events that nobody has dealt with.
+    stack. Exit status 1 when a server of the local stack doesn't answer, topics are missing, the database is not
+    migrated, a partition stands still with records waiting, or the database has refused events that nobody has dealt
+    with.
     """
     settings = Settings.from_environment()
     stack = LocalStack(home or settings.home)
@@ -56,7 +57,7 @@ def status(
         print_json(_as_json(local, progress, findings))
     else:
         _tell(local, progress, findings)
-    if findings or (local is not None and not local.up):
+    if findings or (progress is not None and progress.not_ready) or (local is not None and not local.up):
         raise typer.Exit(1)
 
 

@@ -11,7 +11,8 @@ from deploy import growth
 from deploy.console import Json, bar, print_json
 from deploy.kafka import Outcome, create_topics
 from deploy.settings import Settings
-from schemas.topics import Topics
+from schemas.errors import ConfigurationError
+from schemas.topics import Topics, legal_prefix
 
 topics_app = typer.Typer(help="The topics on Kafka.", no_args_is_help=True)
 
@@ -60,7 +61,10 @@ def grow(
     moment. Before the last one, with --cut-over, the bot is stopped; docs/operations.md has the whole procedure.
     """
     settings = Settings.from_environment()
-    old, new = settings.topics, Topics(to)
+    try:
+        old, new = settings.topics, Topics(legal_prefix(to))
+    except ValueError as error:
+        raise ConfigurationError(f"--to: {error}") from None
     if new.prefix == old.prefix:
         raise typer.BadParameter("is the present prefix: the new topics need another one", param_hint="--to")
     with bar("copying") as shown:

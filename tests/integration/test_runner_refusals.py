@@ -104,6 +104,15 @@ async def test_an_accepted_refusal_makes_readiness_green_again_and_the_decision_
     ):
         ran = await botpulse(work.environment, "dead-letters", "accept", record, "--note", "again", "--by", "Bob")
         assert (ran.status, said in ran.err) == (2, True), ran
+    none = f"{first['topic']}/{first['partition']}/4711"
+    for words, said in (
+        (("show", none), f"no letter is about {none}"),
+        (("redrive", none), "no letter of the selection is about it"),
+        (("list", "--topic", "foo"), f"--topic foo: the topics are {first['topic']}, "),
+        (("redrive", "--topic", "foo"), f"--topic foo: the topics are {first['topic']}, "),
+    ):
+        ran = await botpulse(work.environment, "dead-letters", *words)
+        assert (ran.status, ran.out, said in ran.err) == (2, "", True), ran
     assert (await work.query("SELECT * FROM refused_events ORDER BY log_offset"))[0] == first
 
     # Somebody changes their mind: the copy is in the tables, and what was decided once stays on record.

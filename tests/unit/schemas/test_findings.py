@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from deploy.settings import Settings
 from deploy.times import moment_of
 from projections.settings import Settings as ProjectionsSettings
 from schemas.errors import ConfigurationError
+from schemas.publisher import Publisher
 from streams.settings import Settings as StreamsSettings
 
 KAFKA = {"KAFKA_BOOTSTRAP_SERVERS": "kafka:9092"}
@@ -58,6 +61,25 @@ def test_a_wrong_setting(
     with pytest.raises(ConfigurationError) as refused:
         settings.from_environment()
     assert str(refused.value) == line
+
+
+@pytest.mark.parametrize("prefix", ["bad prefix!", "bad\n", "b" * 201, "é."])
+def test_a_prefix_that_kafka_cannot_have(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://x/y")
+    for good in ("", "Shop-1_eu."):
+        monkeypatch.setenv("BOTPULSE_TOPIC_PREFIX", good)
+        assert Settings.from_environment().topics.events.name == f"{good}bot.events"
+    monkeypatch.setenv("BOTPULSE_TOPIC_PREFIX", prefix)
+    readers: list[Callable[[], object]] = [
+        Settings.from_environment,
+        StreamsSettings.from_environment,
+        ProjectionsSettings.from_environment,
+        partial(Publisher.from_environment, source="/bot"),
+    ]
+    for read in readers:
+        with pytest.raises(ConfigurationError, match=r"^setting BOTPULSE_TOPIC_PREFIX: a prefix of topics has only "):
+            read()
 
 
 def test_the_exporter_takes_the_installers_database_where_it_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
