@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 from deploy.database import NotMigratedError, database
 from deploy.kafka import admin, consumer, partition_counts
 from projections import sql
+from schemas.counting import counted
 from schemas.topics import Topics
 
 STALLED_SECONDS: Final = 60.0
@@ -72,7 +73,7 @@ class Progress:
             found.append(f"nobody applies {names}: is `botpulse run projections` running?")
         if self.open_refusals:
             found.append(
-                f"{self.open_refusals} events refused by the database are neither redriven nor accepted: see "
+                f"{counted(self.open_refusals, 'event')} refused by the database, neither redriven nor accepted: see "
                 "`botpulse dead-letters list`"
             )
         return found

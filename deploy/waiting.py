@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from deploy.database import database
 from deploy.kafka import admin, consumer, missing, partition_counts
 from projections import sql
+from schemas.counting import counted
 from schemas.errors import BotpulseError
 from schemas.topics import Topics
 
@@ -44,7 +45,7 @@ class NotAppliedError(BotpulseError):
 
     def __init__(self, timeout_seconds: float, progress: Progress, missing_workers: list[str]) -> None:
         self.progress = progress
-        behind = ", ".join(f"{who} by {lag:,} records" for who, lag in progress.lag.items() if lag)
+        behind = ", ".join(f"{who} by {counted(lag, 'record')}" for who, lag in progress.lag.items() if lag)
         hint = "".join(f"; {name} has applied nothing yet: is it running?" for name in missing_workers)
         super().__init__(f"not all is applied after {timeout_seconds:g} s: behind are {behind}{hint}")
 

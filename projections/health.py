@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from schemas.counting import counted
+
 STUCK_SECONDS: Final = 120.0
 """A lane's loop comes round at least this often, also while it waits for Postgres or Kafka."""
 
@@ -49,7 +51,7 @@ class Health:
             found.append("no partitions claimed yet")
         if open_refusals := max(lane.open_refusals for lane in self.lanes):
             found.append(
-                f"{open_refusals} events refused by the database are neither redriven nor accepted "
+                f"{counted(open_refusals, 'event')} refused by the database, neither redriven nor accepted "
                 "(botpulse dead-letters)"
             )
         return found

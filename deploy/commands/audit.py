@@ -14,6 +14,7 @@ from deploy.settings import Settings
 from projections.access import AUDITOR
 from projections.audit.heads import decode_head
 from projections.audit.verify import Proof, prove
+from schemas.counting import counted
 from schemas.topics import Topic
 
 _app = typer.Typer(help="The audit trail: prove that nobody has changed it.", no_args_is_help=True)
@@ -70,7 +71,8 @@ def _content(proof: Proof) -> dict[str, object]:
 
 
 def _tell(proof: Proof) -> None:
-    walked = f"{sum(proof.rows.values()):,} rows in {len(proof.rows)} chains, {proof.published:,} published heads"
+    walked = f"{counted(sum(proof.rows.values()), 'row')} in {counted(len(proof.rows), 'chain')}, "
+    walked += counted(proof.published, "published head")
     for chain, seq, what in proof.breaks:
         typer.echo(f"{chain}, row {seq}: {what}")
     if proof.breaks:

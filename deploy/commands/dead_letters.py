@@ -24,6 +24,7 @@ from deploy.times import moment_of
 from projections.checkpoints import Place
 from projections.refusals import accept as accept_refusal
 from schemas.codec import Decoder
+from schemas.counting import counted
 from schemas.errors import ConfigurationError
 from schemas.reasons import Reason
 from schemas.redrive import Original
@@ -79,7 +80,7 @@ def list_letters(
     states = ", ".join(
         f"{count:,} {name.value}" for name in State if (count := sum(letter.state is name for letter in letters))
     )
-    typer.echo(f"{len(letters):,} letters{f': {states}' if states else ''}")
+    typer.echo(f"{counted(len(letters), 'letter')}{f': {states}' if states else ''}")
 
 
 @_app.command()
@@ -289,7 +290,7 @@ def _tell_redriven(judged: Sequence[Judged], sent: Sequence[Sent], *, dry_run: b
     _print(table)
     passing = sum(item.candidate is not None for item in judged)
     verb = "would pass" if dry_run else "redriven"
-    typer.echo(f"{passing:,} of {len(judged):,} letters {verb}")
+    typer.echo(f"{passing:,} of {counted(len(judged), 'letter')} {verb}")
 
 
 def _print(table: Table) -> None:

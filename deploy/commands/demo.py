@@ -20,6 +20,7 @@ from deploy.demo.run import Demo, Result
 from deploy.demo.services import ServiceDiedError
 from deploy.settings import Settings
 from deploy.simulate import parse_faults
+from schemas.counting import counted
 from schemas.errors import ConfigurationError
 
 _SHOWN_DIFFERENCES = 20
@@ -124,7 +125,7 @@ def _tell(result: Result, *, as_json: bool) -> None:
     show(console, result.dashboards, result.letters)
     counts = result.counts
     typer.echo(
-        f"{counts['records']:,} records: {counts['events'] - counts['copies']:,} events, "
+        f"{counted(counts['records'], 'record')}: {counted(counts['events'] - counts['copies'], 'event')}, "
         f"{counts['duplicates'] + counts['copies']:,} duplicates, {counts['conflicts']:,} conflicts, "
         f"{counts['refused']:,} refused"
     )

@@ -18,6 +18,7 @@ from projections.sources.broker import BrokerAddress
 from projections.verify.explain import Explanation, Question, Step, explain
 from projections.verify.history import Verdict, broker_time
 from projections.verify.rows import kind_of
+from schemas.counting import counted
 from schemas.errors import BotpulseError, ConfigurationError
 from schemas.records import REDRIVE_HEADER
 
@@ -169,4 +170,4 @@ def _about(data: Mapping[str, Any]) -> str:
 
 def _numbers(totals: Any) -> str:
     dollars = f"{totals.spent_cents // 100:,}.{totals.spent_cents % 100:02}"
-    return f"{totals.tier}, {totals.purchases:,} purchases, {dollars} USD, {totals.credits:,} credits"
+    return f"{totals.tier}, {counted(totals.purchases, 'purchase')}, {dollars} USD, {counted(totals.credits, 'credit')}"

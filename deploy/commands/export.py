@@ -15,6 +15,7 @@ from deploy.settings import Settings
 from projections.sources.archive import Day
 from projections.sources.broker import BrokerAddress
 from projections.sources.export import check, export_topic
+from schemas.counting import counted
 
 
 class _WritesByDefault(TyperGroup):
@@ -56,7 +57,8 @@ def write(
     for day in days:
         open_day = "" if day.closed else " (not over: the next export writes it anew)"
         typer.echo(f"{day.topic}  {day.day}  {day.records:>12,} records{open_day}")
-    typer.echo(f"{sum(day.records for day in days):,} records of {len(days):,} days written to {folder}")
+    records = counted(sum(day.records for day in days), "record")
+    typer.echo(f"{records} of {counted(len(days), 'day')} written to {folder}")
 
 
 @_app.command(name="verify")
@@ -73,7 +75,8 @@ def verify_export(
     else:
         for damage in damages:
             say(damage)
-        typer.echo(f"{whole:,} records are whole" + (f", {len(damages)} files are damaged" if damages else ""))
+        damaged = f", {counted(len(damages), 'file is', 'files are')} damaged" if damages else ""
+        typer.echo(f"{counted(whole, 'record is', 'records are')} whole{damaged}")
     if damages:
         raise typer.Exit(1)
 

@@ -31,6 +31,7 @@ from projections.settings import Settings as ProjectionSettings
 from projections.sources.broker import BrokerAddress
 from projections.sources.exported import ExportAddress
 from projections.sources.source import LogAddress
+from schemas.counting import counted
 from schemas.fields import EARLIEST
 
 _WAIT = WAIT_SECONDS
@@ -95,7 +96,8 @@ def rebuild(
             _tell(
                 as_json,
                 {"rolled_back": True},
-                "the previous tables are live again; the projections catch up by themselves",
+                "the previous tables are live, and those that were live until now are the previous ones: a second "
+                "--rollback goes forward again; the projections catch up by themselves",
             )
         elif drop_previous:
             dropped = interrupts.run(_drop_previous(settings))
@@ -225,7 +227,7 @@ def _show(differences: Sequence[Difference]) -> None:
                 f"{difference.table}: {row.kind}: {key}{': ' if columns else ''}{columns}{event}", highlight=False
             )
         if difference.total > len(difference.rows):
-            console.print(f"{difference.table}: and {difference.total - len(difference.rows):,} rows more")
+            console.print(f"{difference.table}: and {counted(difference.total - len(difference.rows), 'row')} more")
 
 
 def _report(outcome: Outcome, dry_run: bool, *, whole: bool, as_json: bool) -> None:
@@ -244,7 +246,7 @@ def _report(outcome: Outcome, dry_run: bool, *, whole: bool, as_json: bool) -> N
             f"{', ...' if len(outcome.moved) > 5 else ''}), which is no difference"
         )
     typer.echo(
-        f"{outcome.records:,} records in {outcome.fold_seconds:.1f} s ({outcome.records_per_second:,.0f}/s), "
+        f"{counted(outcome.records, 'record')} in {outcome.fold_seconds:.1f} s ({outcome.records_per_second:,.0f}/s), "
         f"indexes {outcome.complete_seconds:.1f} s, comparison {outcome.compare_seconds:.1f} s"
     )
     if outcome.applied and whole:

@@ -20,6 +20,7 @@ from deploy.reconcile.compare import Charge, Finding, Refunded, differences, ref
 from deploy.reconcile.lists import entries, stars, stripe
 from deploy.settings import Settings
 from projections import sql
+from schemas.counting import counted
 from schemas.errors import ConfigurationError
 
 _app = typer.Typer(help="Compare a payment provider's own list with the tables.", no_args_is_help=True)
@@ -77,7 +78,7 @@ def _reconcile(
         print_json({"provider": provider, "listed": len(listed), "differences": [asdict(found) for found in findings]})
     else:
         _show(findings)
-        typer.echo(f"{len(listed):,} charges in the provider's list, {len(findings):,} differences")
+        typer.echo(f"{counted(len(listed), 'charge')} in the provider's list, {counted(len(findings), 'difference')}")
     if findings:
         raise typer.Exit(1)
 

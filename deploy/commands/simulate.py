@@ -15,6 +15,7 @@ from deploy.settings import Settings
 from deploy.simulate import Books, Plan, parse_faults
 from deploy.simulate.run import Summary, publish, write
 from deploy.times import moment_of
+from schemas.counting import counted
 from schemas.errors import ConfigurationError
 
 _FIRST_YEAR = datetime(2013, 1, 1, tzinfo=UTC)
@@ -117,8 +118,8 @@ def _tell(plan: Plan, summary: Summary, expect: Path | None, *, as_json: bool, q
         print_json(content)
         return
     if summary.left_out:
-        say(f"left out: {summary.left_out} records that the contract refuses, for they are no lines")
-    line = f"{summary.records:,} records in {summary.seconds:.1f} s ({speed:,} a second)"
+        say(f"left out: {counted(summary.left_out, 'record')} that the contract refuses and no line can hold")
+    line = f"{counted(summary.records, 'record')} in {summary.seconds:.1f} s ({speed:,} a second)"
     if summary.refused:
         line += f", {summary.refused:,} of them must become dead letters"
     if expect is not None:

@@ -15,6 +15,7 @@ from deploy.console import Json, bar, print_json
 from deploy.local import LocalStack, ServiceStatus, StackStatus
 from deploy.settings import Settings
 from deploy.status import Partition, Progress, look
+from schemas.counting import counted
 
 _WIDTH = 140
 _LOOK_SECONDS = 2.0
@@ -94,7 +95,8 @@ def _tell(local: StackStatus | None, progress: Progress | None, findings: list[s
         return
     _show(progress)
     typer.echo(
-        f"streams is {progress.streams_lag_records:,} records behind; refused events open: {progress.open_refusals}"
+        f"streams is {counted(progress.streams_lag_records, 'record')} behind; "
+        f"refused events open: {progress.open_refusals}"
     )
     for finding in findings:
         typer.echo(f"! {finding}")

@@ -17,6 +17,7 @@ from rich.table import Table
 from deploy.console import Json, bar, print_json
 from deploy.kafka import consumer, partitions_of, producer
 from deploy.settings import Settings
+from schemas.counting import counted
 from schemas.errors import BotpulseError
 from schemas.tiers import CURRENT_RULES
 from schemas.topics import Topics
@@ -70,7 +71,9 @@ def apply(
     if as_json:
         print_json({"version": CURRENT_RULES.version, "users": users})
     else:
-        typer.echo(f"all {users:,} users are measured by version {CURRENT_RULES.version} of the rules")
+        typer.echo(
+            f"{counted(users, 'user is', 'users are')} measured by version {CURRENT_RULES.version} of the rules: all"
+        )
 
 
 async def _apply(

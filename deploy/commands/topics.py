@@ -11,6 +11,7 @@ from deploy import growth
 from deploy.console import Json, bar, print_json
 from deploy.kafka import Outcome, create_topics
 from deploy.settings import Settings
+from schemas.counting import counted
 from schemas.errors import ConfigurationError
 from schemas.topics import Topics, legal_prefix
 
@@ -74,7 +75,7 @@ def grow(
     if as_json:
         print_json({"copied": grown.copied, "records": grown.records, "cut_over": cut_over})
         return
-    typer.echo(f"{grown.copied:,} records copied; {new.events.name} has all of {old.events.name}'s up to now")
+    typer.echo(f"{counted(grown.copied, 'record')} copied; {new.events.name} has all of {old.events.name}'s up to now")
     if cut_over:
         typer.echo(f"Now start the bot with BOTPULSE_TOPIC_PREFIX={to}: its next events go to the new log")
 

@@ -23,6 +23,7 @@ from projections.verify.differences import Difference
 from projections.verify.partition import Selection
 from projections.verify.record import record
 from projections.verify.run import Outcome, verify
+from schemas.counting import counted
 from schemas.errors import ConfigurationError
 
 _SHOWN: Final = 20
@@ -162,12 +163,13 @@ def _content(outcome: Outcome, selection: Selection, seconds: float, *, show_per
 def _tell(outcome: Outcome, selection: Selection, seconds: float, *, show_personal: bool) -> None:
     verdicts = ", ".join(f"{count:,} {name}" for name, count in sorted(outcome.verdicts.items()))
     typer.echo(
-        f"{outcome.records:,} records folded in {seconds:.1f} s "
+        f"{counted(outcome.records, 'record')} folded in {seconds:.1f} s "
         f"({outcome.records / max(seconds, 0.001):,.0f} a second): {verdicts or 'none'}"
     )
     elsewhere = f"; streams stands elsewhere with {outcome.aggregates_elsewhere:,}"
     typer.echo(
-        f"{outcome.users:,} users with {sum(outcome.rows.values()):,} rows, and {outcome.aggregates:,} aggregates "
+        f"{counted(outcome.users, 'user')} with {counted(sum(outcome.rows.values()), 'row')}, and "
+        f"{counted(outcome.aggregates, 'aggregate')} "
         f"of streams, compared{elsewhere if outcome.aggregates_elsewhere else ''}"
     )
     if not selection.is_all:
@@ -186,7 +188,7 @@ def _tell(outcome: Outcome, selection: Selection, seconds: float, *, show_person
         )
     Console(width=None if Console().is_terminal else 160).print(table)
     counts = ", ".join(f"{count:,} in {name}" for name, count in sorted(outcome.differences.counts.items()))
-    typer.echo(f"{outcome.differences.total:,} differences: {counts}")
+    typer.echo(f"{counted(outcome.differences.total, 'difference')}: {counts}")
 
 
 def _short(value: Any) -> str:

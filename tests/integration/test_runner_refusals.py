@@ -87,7 +87,7 @@ async def test_an_accepted_refusal_makes_readiness_green_again_and_the_decision_
         records = [f"{row['topic']}/{row['partition']}/{row['log_offset']}" for row in (first, second)]
         ran = await botpulse(work.environment, "dead-letters", "accept", records[0], "--note", "a test", "--by", "Ada")
         assert ran.status == 0, ran.err
-        await until(lambda: any("1 events refused" in problem for problem in work.health.problems()), "one is left")
+        await until(lambda: any("1 event refused" in problem for problem in work.health.problems()), "one is left")
         ran = await botpulse(work.environment, "dead-letters", "accept", records[1], "--note", "so be it", "--json")
         assert (ran.status, ran.json["state"], ran.json["note"]) == (0, "accepted", "so be it"), ran.err
         await until(lambda: not work.health.problems(), "readiness")
