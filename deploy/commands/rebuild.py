@@ -96,8 +96,8 @@ def rebuild(
             _tell(
                 as_json,
                 {"rolled_back": True},
-                "the previous tables are live, and those that were live until now are the previous ones: a second "
-                "--rollback goes forward again; the projections catch up by themselves",
+                "the previous tables are live, and those that were live until now are the previous ones: another "
+                "--rollback exchanges them again; the projections catch up by themselves",
             )
         elif drop_previous:
             dropped = interrupts.run(_drop_previous(settings))
