@@ -25,6 +25,7 @@ _RULES: Final = {
 _PARSED: Final = {
     "extra_forbidden": "is not known",
     "int_parsing": "must be an integer",
+    "int_from_float": "must be an integer",
     "float_parsing": "must be a number",
     "bool_parsing": "must be true or false",
     "list_type": "must be a list",

@@ -58,7 +58,7 @@ class TierChanges:
         servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
         if not servers:
             raise ConfigurationError("KAFKA_BOOTSTRAP_SERVERS is not set: host:port of one or more brokers")
-        topic = Topics(os.environ.get("BOTPULSE_TOPIC_PREFIX", "")).tier_changes.name
+        topic = Topics.from_environment().tier_changes.name
         options = {**KafkaSecurity.from_environment().options(), **options}
         return cls(servers, group=group, topic=topic, **options)
 

@@ -5,12 +5,15 @@ A topic's partition count never changes; growth is a new topic with a copy and a
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator
+
+from .errors import ConfigurationError
 
 METADATA_MAX_AGE_MS: Final = 5_000
 """How long a member of a group believes what it knows of topics. A leader that has asked a broker just after its start
@@ -65,6 +68,14 @@ class Topic:
 
 class Topics:
     """All topics and consumer groups of an installation; `prefix` keeps those on one broker apart."""
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Those of BOTPULSE_TOPIC_PREFIX. Raises ConfigurationError for a prefix that Kafka can't have."""
+        try:
+            return cls(legal_prefix(os.environ.get("BOTPULSE_TOPIC_PREFIX", "")))
+        except ValueError as error:
+            raise ConfigurationError(f"setting BOTPULSE_TOPIC_PREFIX: {error}") from None
 
     def __init__(self, prefix: str = "") -> None:
         self.prefix = prefix

@@ -144,6 +144,7 @@ def _projection_settings(*, offline: bool) -> ProjectionSettings:
     return ProjectionSettings.from_environment(
         KAFKA_BOOTSTRAP_SERVERS=_NO_BROKER if offline else settings.bootstrap_servers(),
         DATABASE_URL=settings.database_url(),
+        PROJECTIONS_DATABASE_URL=None,
     )
 
 

@@ -31,7 +31,11 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _from_files(cls, given: Any) -> Any:
-        return with_secrets(given, "EXPORTER_DATABASE_URL", "DATABASE_URL")
+        given = with_secrets(given, "EXPORTER_DATABASE_URL")
+        if not isinstance(given, dict) or "EXPORTER_DATABASE_URL" not in given:
+            return with_secrets(given, "DATABASE_URL")
+        # Not used, and perhaps the bot's own.
+        return {name: value for name, value in given.items() if name != "DATABASE_URL"}
 
     @field_validator("own_database", "installer_database")
     @classmethod

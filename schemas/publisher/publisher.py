@@ -18,7 +18,7 @@ from ..envelope import Envelope
 from ..errors import ConfigurationError, NotPublished, QueueFull
 from ..kafka.connection import KafkaSecurity
 from ..process.tracing import current_header
-from ..topics import Topics, legal_prefix
+from ..topics import Topics
 from .delivery import Delivery, Given, refuse
 from .kafka import KafkaLog
 from .settings import Settings
@@ -84,10 +84,7 @@ class Publisher:
         servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
         if not servers:
             raise ConfigurationError("KAFKA_BOOTSTRAP_SERVERS is not set: host:port of one or more brokers")
-        try:
-            topic = Topics(legal_prefix(os.environ.get("BOTPULSE_TOPIC_PREFIX", ""))).events.name
-        except ValueError as error:
-            raise ConfigurationError(f"setting BOTPULSE_TOPIC_PREFIX: {error}") from None
+        topic = Topics.from_environment().events.name
         spool = os.environ.get("BOTPULSE_SPOOL") or "botpulse-spool.db"
         options = {**KafkaSecurity.from_environment().options(), **options}
         return cls(servers, source=source, topic=topic, spool=spool, **options)

@@ -29,6 +29,13 @@ def test_of_the_local_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.bootstrap_servers, settings.database_url) == ("127.0.0.1:4242", URL)
 
 
+def test_the_installers_login_is_taken_and_not_the_projectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("PROJECTIONS_DATABASE_URL", "postgresql://projector@db.example/botpulse")
+    settings = _projection_settings(offline=True)
+    assert (settings.database_setting, settings.database_url) == ("DATABASE_URL", URL)
+
+
 def test_without_a_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", URL)
     assert _projection_settings(offline=True).database_url == URL

@@ -15,6 +15,7 @@ from deploy.times import moment_of
 from projections.settings import Settings as ProjectionsSettings
 from schemas.errors import ConfigurationError
 from schemas.publisher import Publisher
+from schemas.tier_changes import TierChanges
 from streams.settings import Settings as StreamsSettings
 
 KAFKA = {"KAFKA_BOOTSTRAP_SERVERS": "kafka:9092"}
@@ -76,6 +77,7 @@ def test_a_prefix_that_kafka_cannot_have(prefix: str, monkeypatch: pytest.Monkey
         StreamsSettings.from_environment,
         ProjectionsSettings.from_environment,
         partial(Publisher.from_environment, source="/bot"),
+        partial(TierChanges.from_environment, group="g"),
     ]
     for read in readers:
         with pytest.raises(ConfigurationError, match=r"^setting BOTPULSE_TOPIC_PREFIX: a prefix of topics has only "):
@@ -87,6 +89,8 @@ def test_the_exporter_takes_the_installers_database_where_it_has_none(monkeypatc
     read = ExporterSettings.from_environment()
     assert (read.database_setting, read.database_url) == ("DATABASE_URL", "postgresql://x/installer")
     monkeypatch.setenv("EXPORTER_DATABASE_URL", "postgresql://x/own")
+    # The bot's own perhaps; with one of its own the exporter does not look at it.
+    monkeypatch.setenv("DATABASE_URL", "postgresql+asyncpg://x/bot")
     read = ExporterSettings.from_environment()
     assert (read.database_setting, read.database_url) == ("EXPORTER_DATABASE_URL", "postgresql://x/own")
 
