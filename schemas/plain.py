@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final, NotRequired, Union, get_args, get_orig
 from pydantic import BaseModel, Field, TypeAdapter
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from .envelope import Envelope, UserEvent
+from .envelope import ContentEvent, Envelope, UserEvent
 from .events import EVENT_TYPES
 from .limits import Limits
 from .upcasters import UPCASTERS
@@ -35,6 +35,9 @@ PLAIN_TYPES: Final[Mapping[str, type[Envelope]]] = {
     if issubclass(event_class, UserEvent) and event_class not in UPCASTERS
 }
 """What the validator takes: these check their members one by one, and nothing between them."""
+
+CONTENT_TYPES: Final = frozenset(name for name, of in EVENT_TYPES.items() if issubclass(of, ContentEvent))
+"""The types of events that are about a content item and no user."""
 
 LIMIT_CHECKS: Final[Mapping[str, LimitCheck]] = {
     name: event_class.limit_check for name, event_class in PLAIN_TYPES.items() if event_class.limit_check is not None

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 from schemas import dead_letters
 from schemas import events as ev
 from schemas.codec import CONTENT_TYPE_HEADER, Decoder, encode
-from schemas.envelope import ContentEvent
 from schemas.errors import InvalidEvent
+from schemas.plain import CONTENT_TYPES
 from schemas.records import BareRecord, Place, placed
 from schemas.redrive import only_projections_refused
 from schemas.tiers import RULES_BY_VERSION, tier_change_id
@@ -23,10 +23,6 @@ from .transport import OutgoingRecord
 
 STAGE: Final = "streams"
 SOURCE = "botpulse:/streams"
-_OF_CONTENT: Final = frozenset(
-    name for name, event_class in ev.EVENT_TYPES.items() if issubclass(event_class, ContentEvent)
-)
-"""The types of what is about a content item and no user."""
 
 
 class Cause(NamedTuple):
@@ -79,7 +75,7 @@ def fold_batch(records: Sequence[BareRecord], place: Place, decoder: Decoder, st
             assert key is not None  # the decoder compared it with the subject
             fold = folds.get(key)
             if fold is None:
-                if event_type in _OF_CONTENT:
+                if event_type in CONTENT_TYPES:
                     outcome.skipped[event_type, "other"] += 1
                     continue
                 fold = folds[key] = UserFold(event["subject"], state.user(key), state)

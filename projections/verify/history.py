@@ -9,11 +9,10 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from projections.batch import Arrival
-from projections.verify.rows import KINDS
 from projections.verify.user import User
 from schemas.errors import InvalidEvent
 from schemas.events import TierChanged
-from schemas.plain import PlainEvent
+from schemas.plain import CONTENT_TYPES, PlainEvent
 from schemas.records import LogRecord
 
 STREAMS_MEMORY: Final = 64
@@ -35,8 +34,6 @@ class Verdict(StrEnum):
 
 
 _COUNTED: Final = Verdict.COUNTED
-OF_CONTENT: Final = frozenset({"content.published", "content.changed"})
-"""The kinds of events that are about a content item and no user."""
 
 
 class Entry(NamedTuple):
@@ -101,7 +98,7 @@ class History:
             self._missing.discard(identity)
         self._seen[identity] = (offset, self.counted + 1)
         conflict = None
-        if KINDS[event["type"]] not in OF_CONTENT:
+        if event["type"] not in CONTENT_TYPES:
             if self.user is None:
                 self.user = User(int(event["subject"]))
             conflict = self.user.apply(event, broker_time(record.timestamp))

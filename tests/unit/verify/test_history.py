@@ -58,6 +58,12 @@ def test_a_repeat_beyond_streams_memory_makes_only_its_own_totals_incomparable()
     assert read([*beyond, within[0]])[0].beyond_memory
 
 
+def test_what_is_about_a_content_item_counts_and_is_of_no_user() -> None:
+    item = event("content.changed", {"content_id": "i", "content_type": "photo", "price_cents": 100}, id_="e")
+    history, (entry,) = read([item | {"subject": "content:i"}])
+    assert (entry.verdict, entry.why_not, history.user) == (Verdict.COUNTED, "", None)
+
+
 def test_the_tier_is_of_the_record_that_moved_it() -> None:
     history, _ = read([charge("a", 900, "c1"), charge("b", 150, "c2"), charge("c", 150, "c3"), charge("d", 1, "c3")])
     assert history.user is not None
